@@ -1,0 +1,48 @@
+# make demo   see hearth work, on any machine with Python 3.11+
+# make test   lint, types, all tests
+# Both make their own environment in .venv; nothing outside this folder is touched.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test lint types bench lock clean
+
+demo: $(VENV)/.sim
+	@$(BIN)/hearth demo $(DEMO)
+
+test: $(VENV)/.dev lint types
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.run
+
+# Pins what CI and `make` install, for every Python and platform hearth supports.
+lock: $(VENV)/.dev
+	$(PIP) install uv
+	$(BIN)/uv pip compile pyproject.toml --extra sim --extra dev --extra postgres --universal \
+	  --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hearth needs Python 3.11 or newer; try make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.sim: $(VENV)/.python pyproject.toml requirements.lock
+	$(PIP) install --constraint requirements.lock --editable '.[sim]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.python pyproject.toml requirements.lock
+	$(PIP) install --constraint requirements.lock --editable '.[sim,dev]'
+	@touch $@ $(VENV)/.sim

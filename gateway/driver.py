@@ -1,0 +1,114 @@
+"""The Driver contract, and how drivers are found.
+
+A driver is a class named by an entry point of the group `hearth.drivers`:
+
+    class ThermometerDriver(Driver):
+        summary = "a thermometer on the roof"
+        Settings = ThermometerSettings           # a msgspec.Struct: the driver's own keys
+
+        async def run(self) -> None: ...         # until cancelled, or until it raises
+
+`run` connects, then emits what it sees through its Context. When the device or its link fails it
+raises a DriverError; the supervisor reports it, waits and calls `run` again on a new instance.
+A driver never catches what it does not understand, never touches the journal or the uplink, and
+leaves nothing open when it is cancelled.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+import msgspec
+
+from gateway.errors import UnknownDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from gateway.model import Observation
+    from gateway.settings import BusSettings
+
+ENTRY_POINT_GROUP = "hearth.drivers"
+
+S = TypeVar("S", bound="Closable")
+
+
+class Closable(Protocol):
+    """Something several devices share, closed when the daemon stops."""
+
+    async def close(self) -> None:
+        """Give back the port, adapter or socket."""
+        ...
+
+
+class Context(Protocol):
+    """What a driver may do to the world: tell what it saw and how its device is."""
+
+    device: str  # id of the device, for messages
+    bus: BusSettings | None  # the [[bus]] this device names, if it names one
+
+    def emit(self, observation: Observation) -> Awaitable[int]:
+        """Accept an observation. Await the result to know that it is on flash (its seq)."""
+        ...
+
+    def online(self, **detail: str | int | float) -> None:
+        """The device answers. The first time, and after every absence, this becomes an event."""
+        ...
+
+    def offline(self, reason: str) -> None:
+        """The device does not answer; the driver goes on trying. Becomes an event on change."""
+        ...
+
+    def shared(self, key: str, make: Callable[[], S]) -> S:
+        """The one object of this key that all devices of this daemon share; made if missing."""
+        ...
+
+
+class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of a driver that has none."""
+
+
+class Driver(ABC):
+    """One device. Subclasses set `summary` and `Settings`, and write `run`."""
+
+    summary: ClassVar[str]
+    Settings: ClassVar[type[msgspec.Struct]] = NoSettings
+    needs_bus: ClassVar[bool] = False
+
+    def __init__(self, settings: Any, context: Context) -> None:
+        self.settings = settings
+        self.context = context
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Talk with the device until cancelled.
+
+        Raises:
+            DriverError: the device or its link failed; the supervisor starts a new instance later.
+        """
+
+
+def installed_drivers() -> dict[str, str]:
+    """Name of each installed driver, and where it comes from (`distribution version`)."""
+    found = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        origin = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
+        found[point.name] = origin
+    return dict(sorted(found.items()))
+
+
+def load_driver(name: str) -> type[Driver]:
+    """The driver class of this name; UnknownDriver if none is installed or it does not load."""
+    points = entry_points(group=ENTRY_POINT_GROUP, name=name)
+    if not points:
+        known = ", ".join(installed_drivers()) or "none"
+        raise UnknownDriver(f"no driver {name!r}", hint=f"installed: {known}")
+    try:
+        driver = next(iter(points)).load()
+    except ImportError as error:
+        raise UnknownDriver(f"driver {name!r} does not load: {error}") from error
+    if not (isinstance(driver, type) and issubclass(driver, Driver)):
+        raise UnknownDriver(f"entry point {name!r} is {driver!r}, not a Driver")
+    return driver

@@ -1,0 +1,124 @@
+"""The nouns of hearth: what happened (Event), what was measured (Measurement), how good its time.
+
+An Event is immutable. A driver makes an Observation; the recorder adds device, labels and time and
+makes it an Event; the journal gives it its place (lane, seq). `codec.py` says how all of it looks
+in CBOR, `config/event.cddl` says it to machines.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+Scalar = bool | int | float | str
+
+
+class Lane(IntEnum):
+    """The two queues of the journal. A call never waits behind a reading."""
+
+    URGENT = 0
+    ROUTINE = 1
+
+
+class Kind(IntEnum):
+    """What an event tells. Numbers are on the wire for ever: add, never renumber."""
+
+    CALL = 1  # a person calls for help
+    MEASUREMENT = 2  # a device measured something
+    GAP = 3  # events that were accepted and are lost: range, reason
+    ANCHOR = 4  # the clock became known: this stamp ties boot time to true time
+    DEVICE = 5  # a device came, went, or changed how it is
+    FAULT = 6  # something is broken and somebody should look
+    GATEWAY = 7  # the gateway itself started or stopped
+
+
+URGENT_KINDS = frozenset({Kind.CALL})
+
+
+def lane_of(kind: Kind) -> Lane:
+    """The lane that events of this kind travel in."""
+    return Lane.URGENT if kind in URGENT_KINDS else Lane.ROUTINE
+
+
+class TimeQuality(IntEnum):
+    """How far `wall_ms` can be believed."""
+
+    UNKNOWN = 0  # the clock was not set since power came: wall time may be years off
+    ANCHORED = 1  # worked out afterwards from an anchor of the same boot
+    SYNCHRONISED = 2  # the kernel said the clock was disciplined when it was read
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """When something happened. Order is by seq; this is for people and for statistics."""
+
+    boot: bytes  # 8 B: which boot of the gateway `uptime_ms` counts from
+    uptime_ms: int  # ms since that boot, sleep included (CLOCK_BOOTTIME)
+    wall_ms: int  # ms since 1970-01-01 UTC as the clock believed
+    quality: TimeQuality
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """One SenML record (RFC 8428): a name within the device, a value, a SenML unit or none."""
+
+    name: str
+    value: Scalar
+    unit: str = ""
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """What a driver saw. `uptime_ms` is when, if the driver knows better than "now"."""
+
+    kind: Kind
+    measurements: tuple[Measurement, ...] = ()
+    detail: dict[str, Scalar] = {}
+    uptime_ms: int | None = None
+
+
+class Event(msgspec.Struct, frozen=True):
+    """An observation with its device, labels (room, resident, ...) and time."""
+
+    kind: Kind
+    device: str
+    stamp: Stamp
+    measurements: tuple[Measurement, ...] = ()
+    labels: dict[str, str] = {}
+    detail: dict[str, Scalar] = {}
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Seqs `first..last` of a lane were accepted and are lost."""
+
+    lane: Lane
+    first: int
+    last: int
+    reason: str
+
+    @property
+    def count(self) -> int:
+        """How many events are lost."""
+        return self.last - self.first + 1
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Neighbouring events of one lane on their way up; each still in its CBOR bytes."""
+
+    gateway: str
+    journal: bytes  # 16 B: uuid of the journal that gave the seqs
+    lane: Lane
+    first: int  # seq of events[0]; the others follow without a hole
+    events: tuple[bytes, ...]
+
+    @property
+    def last(self) -> int:
+        """Seq of the last event."""
+        return self.first + len(self.events) - 1
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """The collector's word: events `first..last` of this lane are committed over there."""
+
+    journal: bytes
+    lane: Lane
+    first: int
+    last: int

@@ -1,0 +1,338 @@
+"""The configuration file: TOML, typed, every fault reported at once with its place.
+
+`load` reads a file into Settings. What belongs to a driver (the other keys of a `[[device]]`) stays
+a plain table in `DeviceSettings.options` until the driver's own Settings class reads it with
+`read_table`; so both report their faults alike, `file:line: key: what is wrong`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gateway.errors import SettingsError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[gateway]`: who this is."""
+
+    id: Name
+    address_code: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
+class JournalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[journal]`: where events wait, and how much room they have (bytes)."""
+
+    path: str = "/var/lib/hearth/journal"
+    quota: str = "256 MiB"
+    commit_interval: Annotated[float, msgspec.Meta(gt=0, le=60)] = 2.0
+
+    @property
+    def quota_bytes(self) -> int:
+        """The quota in bytes."""
+        return parse_size(self.quota)
+
+
+class UplinkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[uplink]`: the broker, and whose word frees an event."""
+
+    url: str
+    ack: Literal["collector", "broker"] = "collector"
+    allow_plaintext: bool = False
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    username: str = ""
+    password_file: str = ""
+    keepalive: Annotated[int, msgspec.Meta(ge=2, le=3600)] = 30
+    max_batch: str = "16 KiB"
+    ack_timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10.0
+
+    @property
+    def max_batch_bytes(self) -> int:
+        """The most bytes of events in one batch."""
+        return parse_size(self.max_batch)
+
+
+class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[control]`: the Unix socket on which the daemon answers the command line."""
+
+    socket: str = "/run/hearth/control.sock"
+
+
+class BusSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[bus]]`: one pair of wires with several devices on it."""
+
+    id: Name
+    port: Annotated[str, msgspec.Meta(min_length=1)]
+    baudrate: Annotated[int, msgspec.Meta(ge=300, le=921_600)] = 9600
+    parity: Literal["N", "E", "O"] = "N"
+    stopbits: Literal[1, 2] = 1
+
+
+class DeviceSettings(msgspec.Struct, frozen=True):
+    """`[[device]]`: the keys every device has; `options` are its driver's."""
+
+    id: Name
+    driver: Name
+    bus: str = ""
+    room: str = ""
+    resident: str = ""
+    options: dict[str, Any] = {}
+    place: str = ""  # where in the file, for faults of the options
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The free labels that travel with the device's events."""
+        pairs = {"room": self.room, "resident": self.resident}
+        return {name: label for name, label in pairs.items() if label}
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """A whole configuration file."""
+
+    gateway: GatewaySettings
+    uplink: UplinkSettings
+    journal: JournalSettings = JournalSettings()
+    control: ControlSettings = ControlSettings()
+    buses: tuple[BusSettings, ...] = ()
+    devices: tuple[DeviceSettings, ...] = ()
+    source: str = ""  # the text of the file, so that later faults find their line
+    file: str = ""
+
+
+_SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "gateway": GatewaySettings,
+    "uplink": UplinkSettings,
+    "journal": JournalSettings,
+    "control": ControlSettings,
+}
+_COMMON_DEVICE_KEYS = frozenset({"id", "driver", "bus", "room", "resident"})
+_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)\Z")
+_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def load(path: str | Path) -> Settings:
+    """Read a configuration file.
+
+    Raises:
+        SettingsError: the file cannot be read, or has faults; all of them, each with its place.
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path}: cannot be read: {error}"]) from error
+    return parse(text, str(path))
+
+
+def parse(text: str, file: str = "hearth.toml") -> Settings:
+    """Read the text of a configuration file; `file` is its name in messages."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError([f"{file}: not TOML: {error}"]) from error
+    reader = _Reader(text, file)
+    settings = reader.read(tables)
+    if reader.faults:
+        raise SettingsError(reader.faults)
+    return settings
+
+
+def parse_size(text: str) -> int:
+    """`"256 MiB"` to bytes; ValueError if it is no size."""
+    match = _SIZE.match(text)
+    if not match:
+        raise ValueError(f"{text!r} is no size; write it like 256 MiB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def read_table(
+    table: dict[str, Any], into: type[T], place: str, faults: list[str], *, source: str = ""
+) -> T | None:
+    """A table as `into`, or None with every fault of it added to `faults`.
+
+    Args:
+        table: the keys and values as TOML gave them.
+        into: the msgspec.Struct to make.
+        place: `file:[section]` or the like; faults read `place.key: what is wrong`.
+        faults: where faults go.
+        source: text of the file; with it faults name their line.
+    """
+    found: dict[str, Any] = {}
+    before = len(faults)
+    fields = {field.encode_name: field for field in msgspec.structs.fields(into)}
+    faults += [
+        f"{_at(place, key, source)}: unknown key{_did_you_mean(key, fields)}"
+        for key in table.keys() - fields.keys()
+    ]
+    for name, field in fields.items():
+        if name in table:
+            try:
+                found[field.name] = msgspec.convert(table[name], field.type)
+            except msgspec.ValidationError as error:
+                faults.append(f"{_at(place, name, source)}: {_plain(error)}")
+        elif field.required:
+            faults.append(f"{_at(place, name, source)}: missing")
+    if len(faults) > before:
+        faults[before:] = sorted(faults[before:], key=_line_of)
+        return None
+    return into(**found)
+
+
+class _Reader:
+    """Reads the tables of one file, collecting faults."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.text = text
+        self.file = file
+        self.faults: list[str] = []
+
+    def read(self, tables: dict[str, Any]) -> Settings:
+        for name in tables.keys() - _SECTIONS.keys() - {"bus", "device"}:
+            known = {**_SECTIONS, "bus": None, "device": None}
+            self._fault(name, "", f"unknown section{_did_you_mean(name, known)}")
+        sections: dict[str, Any] = {}
+        for name, kind in _SECTIONS.items():
+            if name in tables or name in {"gateway", "uplink"}:
+                sections[name] = self._table(tables.get(name, {}), kind, name)
+        buses = self._array(tables, "bus", BusSettings)
+        devices = self._devices(tables)
+        if not self.faults:
+            self._check_journal(sections.get("journal") or JournalSettings())
+            self._check_uplink(sections["uplink"])
+            self._check_names(buses, devices)
+        if self.faults:
+            return Settings(GatewaySettings("faulty"), UplinkSettings(""))
+        return Settings(
+            **sections,
+            buses=tuple(buses),
+            devices=tuple(devices),
+            source=self.text,
+            file=self.file,
+        )
+
+    def _table(self, table: Any, into: type[T], section: str) -> T | None:
+        if not isinstance(table, dict):
+            self._fault(section, "", "must be a table")
+            return None
+        return read_table(table, into, f"{self.file}:{section}", self.faults, source=self.text)
+
+    def _array(self, tables: dict[str, Any], name: str, into: type[T]) -> list[T]:
+        items = tables.get(name, [])
+        if not isinstance(items, list):
+            self._fault(name, "", f"must be an array of tables: [[{name}]]")
+            return []
+        read = [self._table(item, into, f"{name}[{i}]") for i, item in enumerate(items)]
+        return [item for item in read if item is not None]
+
+    def _devices(self, tables: dict[str, Any]) -> list[DeviceSettings]:
+        items = tables.get("device", [])
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            self._fault("device", "", "must be an array of tables: [[device]]")
+            return []
+        devices = []
+        for index, item in enumerate(items):
+            common = {key: item[key] for key in item.keys() & _COMMON_DEVICE_KEYS}
+            device = self._table(common, DeviceSettings, f"device[{index}]")
+            if device:
+                options = {key: item[key] for key in item.keys() - _COMMON_DEVICE_KEYS}
+                place = f"{self.file}:device[{index}]"
+                devices.append(msgspec.structs.replace(device, options=options, place=place))
+        return devices
+
+    def _check_journal(self, journal: JournalSettings) -> None:
+        try:
+            parse_size(journal.quota)
+        except ValueError as error:
+            self._fault("journal", "quota", str(error))
+
+    def _check_uplink(self, uplink: UplinkSettings) -> None:
+        try:
+            url = urlsplit(uplink.url)
+            host, _ = url.hostname or "", url.port
+        except ValueError as error:
+            self._fault("uplink", "url", str(error))
+            return
+        if url.scheme not in {"mqtt", "mqtts"} or not host:
+            self._fault("uplink", "url", "must be mqtts://HOST[:PORT] or mqtt://HOST[:PORT]")
+        elif url.scheme == "mqtt" and host not in _LOOPBACK and not uplink.allow_plaintext:
+            self._fault(
+                "uplink", "url", "plaintext to another machine; use mqtts:// or set allow_plaintext"
+            )
+        if url.password or url.username:
+            self._fault("uplink", "url", "no user or password here; use username, password_file")
+        if bool(uplink.cert) != bool(uplink.key):
+            self._fault("uplink", "cert", "cert and key go together")
+        try:
+            parse_size(uplink.max_batch)
+        except ValueError as error:
+            self._fault("uplink", "max_batch", str(error))
+
+    def _check_names(self, buses: list[BusSettings], devices: list[DeviceSettings]) -> None:
+        named: list[tuple[str, list[Any]]] = [("bus", buses), ("device", devices)]
+        for name, items in named:
+            seen: dict[str, int] = {}
+            for index, item in enumerate(items):
+                if item.id in seen:
+                    self._fault(f"{name}[{index}]", "id", f"{item.id!r} is used twice")
+                seen[item.id] = index
+        known = {bus.id for bus in buses}
+        for index, device in enumerate(devices):
+            if device.bus and device.bus not in known:
+                self._fault(f"device[{index}]", "bus", f"no [[bus]] with id {device.bus!r}")
+
+    def _fault(self, section: str, key: str, what: str) -> None:
+        self.faults.append(f"{_at(f'{self.file}:{section}', key, self.text)}: {what}")
+
+
+def _at(place: str, key: str, source: str) -> str:
+    """`file:line: [section] key` if the line can be found, else `file: [section] key`."""
+    file, _, section = place.rpartition(":")
+    line = _find_line(source, section, key)
+    return f"{file}:{line}: {section}.{key}".rstrip(".") if line else f"{file}: {section}.{key}"
+
+
+def _find_line(source: str, section: str, key: str) -> int:
+    """Line of a key within a section (`uplink`, `device[2]`), or of its header."""
+    name, _, rest = section.partition("[")
+    wanted = int(rest.rstrip("]")) if rest else 0
+    header = re.compile(rf"^\s*\[{{1,2}}\s*{re.escape(name)}\s*\]{{1,2}}")
+    assignment = re.compile(rf"^\s*[\"']?{re.escape(key)}[\"']?\s*=") if key else None
+    count, at = -1, 0
+    for number, line in enumerate(source.splitlines(), 1):
+        if header.match(line):
+            count += 1
+            at = number if count == wanted else at
+        elif line.lstrip().startswith("[") and at and count == wanted:
+            break
+        elif assignment and count == wanted and assignment.match(line):
+            return number
+    return at
+
+
+def _line_of(fault: str) -> int:
+    parts = fault.split(":", 2)
+    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
+
+
+def _did_you_mean(name: str, known: dict[str, Any]) -> str:
+    import difflib  # noqa: PLC0415 - only a faulty file needs it
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    return str(error).removesuffix(" - at `$`").replace("`", "")
