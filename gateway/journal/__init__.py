@@ -1,1 +1,7 @@
 """The durable buffer: events on flash until the far side has them. DESIGN.md gives the format."""
+
+from gateway.journal.journal import Journal, LaneStatus
+from gateway.journal.reader import Run
+from gateway.journal.receipt import Receipt
+
+__all__ = ["Journal", "LaneStatus", "Receipt", "Run"]

@@ -1,0 +1,51 @@
+"""The journal's promise for one event: await it, and the event is on flash."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from gateway.model import Lane
+
+
+class Commit(Future[None]):
+    """Done when one group of records is on flash; shared by all receipts of the group."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_running_or_notify_cancel()  # a caller that stops waiting cancels nothing
+
+
+class Receipt:
+    """Where an accepted event stands: its lane and seq, and the commit that makes it durable."""
+
+    __slots__ = ("_commit", "lane", "seq")
+
+    def __init__(self, lane: Lane, seq: int, commit: Commit) -> None:
+        self.lane = lane
+        self.seq = seq
+        self._commit = commit
+
+    @property
+    def durable(self) -> bool:
+        """The event is on flash."""
+        return self._commit.done() and self._commit.exception() is None
+
+    def result(self, timeout_s: float | None = None) -> int:
+        """Block until the event is on flash; its seq.
+
+        Raises:
+            JournalWriteFailed: the flash refused; the event is kept in memory and tried again.
+            TimeoutError: it took longer than `timeout_s`.
+        """
+        self._commit.result(timeout_s)
+        return self.seq
+
+    def __await__(self) -> Generator[None, None, int]:
+        """`await receipt` is `result()` without blocking the event loop."""
+        yield from asyncio.wrap_future(self._commit).__await__()
+        return self.seq

@@ -1,0 +1,77 @@
+"""Reading the raw bytes of one segment: what is intact, where, and what it proves. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway.journal.format import BLOCK, RecordType, decode_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.journal.format import Record
+
+# Every record begins like this, so one can be found again behind damage. The look-ahead lets
+# candidates overlap: damage may look like a beginning a few bytes before a true one.
+_RECORD_START = re.compile(rb"(?=[\x84\x85]\x1b.{8}\x18[\x01-\xff]\x1a)", re.DOTALL)
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Neighbouring intact records `first..last`, from offset `start` to offset `end`."""
+
+    first: int
+    last: int
+    start: int
+    end: int
+
+
+class Scan(msgspec.Struct, frozen=True):
+    """What a segment holds. `synced_through` is the highest seq it proves to have been durable."""
+
+    spans: tuple[Span, ...]
+    synced_through: int
+    gaps: tuple[tuple[int, bytes], ...]  # (seq, payload) of gap records: losses told of
+
+
+def records(data: bytes, seed: int, expected: int, at: int = BLOCK) -> Iterator[Record]:
+    """The intact records from `at`, as long as each has the next seq."""
+    while (record := decode_record(data, at, seed)) and record.seq == expected:
+        yield record
+        at = record.end
+        expected += 1
+
+
+def find_next(data: bytes, seed: int, at: int, expected: int) -> tuple[int, Record] | None:
+    """The first intact record at or behind `at` with `expected` or a later seq, and its offset.
+
+    Leftovers of the segment's earlier lives have another salt and lower seqs: both refuse them.
+    """
+    for match in _RECORD_START.finditer(data, at):
+        record = decode_record(data, match.start(), seed)
+        if record and record.seq >= expected:
+            return match.start(), record
+    return None
+
+
+def scan(data: bytes, seed: int, first_seq: int) -> Scan:
+    """Everything that is intact in the bytes of one segment whose first record has `first_seq`."""
+    spans: list[Span] = []
+    gaps: list[tuple[int, bytes]] = []
+    synced_through = first_seq - 1  # the header was written when all before it was durable
+    at, expected = BLOCK, first_seq
+    while True:
+        start, first = at, expected
+        for record in records(data, seed, expected, at):
+            at, expected = record.end, record.seq + 1
+            synced_through = max(synced_through, record.synced_through or 0)
+            if record.type == RecordType.GAP:
+                gaps.append((record.seq, record.payload))
+        if expected > first:
+            spans.append(Span(first, expected - 1, start, at))
+        found = find_next(data, seed, at, expected)
+        if found is None:
+            return Scan(tuple(spans), synced_through, tuple(gaps))
+        at, expected = found[0], found[1].seq
