@@ -72,3 +72,11 @@ def uptime_ms_from_monotonic_ns(monotonic_ns: int) -> int:
     """The boot time of a kernel event stamped with CLOCK_MONOTONIC (ns), as gpiod and evdev do."""
     ago_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - monotonic_ns
     return (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - ago_ns) // 1_000_000
+
+
+def anchored(stamp: Stamp, anchor: Stamp | None) -> Stamp:
+    """The stamp with its true wall time, if an anchor of the same boot tells it better."""
+    if anchor is None or anchor.boot != stamp.boot or stamp.quality is not TimeQuality.UNKNOWN:
+        return stamp
+    wall_ms = anchor.wall_ms - anchor.uptime_ms + stamp.uptime_ms
+    return Stamp(stamp.boot, stamp.uptime_ms, wall_ms, TimeQuality.ANCHORED)

@@ -81,6 +81,14 @@ class Driver(ABC):
         self.settings = settings
         self.context = context
 
+    @classmethod
+    def check(cls, settings: Any) -> None:  # noqa: B027 - most drivers have nothing to add
+        """What the Settings' types cannot say, such as a profile that must exist.
+
+        Raises:
+            SettingsError: with every fault.
+        """
+
     @abstractmethod
     async def run(self) -> None:
         """Talk with the device until cancelled.

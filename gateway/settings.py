@@ -150,6 +150,15 @@ def parse(text: str, file: str = "hearth.toml") -> Settings:
     return settings
 
 
+def read_uplink(table: dict[str, Any], place: str) -> UplinkSettings:
+    """`[uplink]` from elsewhere than a file, held to the same rules; SettingsError with faults."""
+    reader = _Reader("", place)
+    uplink = reader.uplink(table)
+    if uplink is None or reader.faults:
+        raise SettingsError(reader.faults)
+    return uplink
+
+
 def parse_size(text: str) -> int:
     """`"256 MiB"` to bytes; ValueError if it is no size."""
     match = _SIZE.match(text)
@@ -222,6 +231,13 @@ class _Reader:
             source=self.text,
             file=self.file,
         )
+
+    def uplink(self, table: dict[str, Any]) -> UplinkSettings | None:
+        """`[uplink]` alone."""
+        uplink = self._table(table, UplinkSettings, "uplink")
+        if uplink:
+            self._check_uplink(uplink)
+        return uplink
 
     def _table(self, table: Any, into: type[T], section: str) -> T | None:
         if not isinstance(table, dict):

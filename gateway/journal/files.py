@@ -72,11 +72,14 @@ class Files(Protocol):
 
 
 class OsFiles:
-    """The operating system's own."""
+    """The operating system's own. With `read_only` nothing can be changed by accident."""
+
+    def __init__(self, *, read_only: bool = False) -> None:
+        self._flags = os.O_CLOEXEC | (os.O_RDONLY if read_only else os.O_RDWR)
 
     def open(self, path: Path, *, create: bool = False) -> int:
         """Open for reading and writing; a created file is its owner's alone."""
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
+        return os.open(path, self._flags | (os.O_CREAT if create else 0), 0o600)
 
     def close(self, fd: int) -> None:
         """Uses close(2)."""

@@ -58,7 +58,7 @@ class Segment:
         """An existing segment; its header is None if no copy is intact."""
         fd = files.open(path)
         segment = cls(files, path, fd, files.size(fd))
-        segment._read_header()
+        segment.read_header()
         return segment
 
     @property
@@ -136,7 +136,8 @@ class Segment:
         """Close the file."""
         self._files.close(self.fd)
 
-    def _read_header(self) -> None:
+    def read_header(self) -> None:
+        """Take the newest intact copy of the header as the segment's."""
         found = []
         for offset in (0, self.size - BLOCK):
             try:

@@ -1,0 +1,50 @@
+"""`hearth status`: how the running daemon is, in a glance or as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from gateway.cli.run import add_config
+from gateway.cli.text import size, text
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("status", help=text("ask the running daemon", "查看运行状态"))
+    add_config(parser)
+    parser.add_argument("--json", action="store_true", help=text("as JSON", "以 JSON 输出"))
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the status; ControlError if no daemon answers."""
+    from gateway.control import ask
+    from gateway.settings import load
+
+    status = ask(load(arguments.config).control.socket, "status")
+    print(json.dumps(status, ensure_ascii=False) if arguments.json else _page(status))
+    return 0
+
+
+def _page(status: dict[str, Any]) -> str:
+    uplink, journal = status["uplink"], status["journal"]
+    lines = [f"{status['gateway']}  {text('clock', '时钟')}: {status['clock']}"]
+    state = (
+        text("connected", "已连接")
+        if uplink["connected"]
+        else text("NOT CONNECTED", "未连接") + f" ({uplink.get('last_error') or '-'})"
+    )
+    lines.append(f"{text('uplink', '上行')}: {state}")
+    for name, lane in journal["lanes"].items():
+        lines.append(
+            f"{name:<8} {text('accepted', '已接收')} {lane['accepted']}  "
+            f"{text('waiting', '待上传')} {lane['backlog']}  {lane['failed']}".rstrip()
+        )
+    lines.append(f"{text('written to flash', '累计写入')}: {size(journal['bytes_written'])}")
+    for name, device in status["devices"].items():
+        lines.append(f"{name:<20} {device['state']:<8} {device['reason']}".rstrip())
+    return "\n".join(lines)

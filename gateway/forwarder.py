@@ -1,0 +1,315 @@
+"""From the journal to committed at the collector.
+
+The journal is the outbox. The forwarder reads runs of events from it, sends each as one batch, and
+frees it when the collector says that exactly this batch is committed (or, with `ack = "broker"`,
+when the broker confirms it).
+
+- The urgent lane has its own task, its own places in the window, and goes first: routine batches
+  are not handed over while an urgent one could be, and few enough of them are on their way that
+  an urgent one does not stand behind seconds of them (`pace.py`).
+- A link that is lost is found again with growing delays; an urgent event tries at once. Everything
+  outstanding is then sent again: what arrives twice is stored once.
+- Acknowledgements that do not come are waited for with growing patience (`outbox.py`).
+- An acknowledgement that fits nothing sent is refused, and counted by name.
+
+Counters: sessions, sessions_failed; batches_sent, batches_resent, events_sent, bytes_sent,
+publishes_refused; events_acknowledged; and acks_ taken, stale, never_sent, malformed,
+unknown_version, wrong_journal, wrong_topic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import cbor2
+
+from gateway.backoff import Backoff
+from gateway.codec import MAX_BATCH_BYTES, WIRE_VERSION, decode_ack, encode_batch
+from gateway.errors import DecodeError, PublishRefused, SettingsError, UnknownVersion, UplinkError
+from gateway.model import Batch, Lane
+from gateway.outbox import Outbox, Outgoing
+from gateway.outstanding import Verdict
+from gateway.pace import Pace
+from gateway.uplink import MqttUplink, Will, ack_topic, state_topic, up_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.outbox import Backlog
+    from gateway.settings import UplinkSettings
+    from gateway.uplink import Session, Uplink
+
+# Delays between tries to connect: fast enough for a broker that restarts, slow enough for one that
+# is down for a night. Urgent events do not wait for them.
+RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.5, 30.0
+# Even with an urgent event waiting, a broker that just refused us is given a moment.
+RECONNECT_LEAST_S = 0.2
+# A session that held this long was good: when it breaks, start from the shortest delay again.
+STABLE_S = 30.0
+# Places of the window that only urgent batches take, and how many routine ones may be on their way
+# on a fast link; together the 20 of uplink.WINDOW.
+URGENT_PLACES = 4
+ROUTINE_PLACES = 16
+# The head of a batch around its events: version, gateway (up to 64 characters), journal, seq.
+BATCH_HEAD_BYTES = 128
+
+
+def state_payload(state: str) -> bytes:
+    """What is retained under the state topic: `[version, "online" | "offline"]`."""
+    return cbor2.dumps([WIRE_VERSION, state])
+
+
+def uplink_of(gateway: str, settings: UplinkSettings) -> MqttUplink:
+    """The uplink of a gateway: a client identifier of its own, offline as its last will."""
+    will = Will(state_topic(gateway), state_payload("offline"))
+    return MqttUplink(settings, client_id=f"hearth-{gateway}", will=will)
+
+
+class Forwarder:
+    """Sends what the journal holds, and frees what is stored over there.
+
+    Args:
+        gateway: id of this gateway.
+        settings: the table `[uplink]`.
+        backlog: the journal.
+        uplink: where sessions come from; by default `uplink_of(gateway, settings)`.
+    """
+
+    def __init__(
+        self,
+        gateway: str,
+        settings: UplinkSettings,
+        backlog: Backlog,
+        uplink: Uplink | None = None,
+    ) -> None:
+        self._gateway = gateway
+        self._settings = settings
+        self._backlog = backlog
+        self._uplink = uplink or uplink_of(gateway, settings)
+        self._outboxes = {lane: Outbox(lane, backlog, settings.ack_timeout) for lane in Lane}
+        self._counters: Counter[str] = Counter()
+        self._connected = False
+        self._last_error: Exception | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._progress = asyncio.Event()
+        self._urgent_came = asyncio.Event()
+        backlog.watch(self._on_durable)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a session with the broker."""
+        return self._connected
+
+    @property
+    def outstanding(self) -> int:
+        """How many batches were read and are not acknowledged."""
+        return sum(len(outbox.outstanding) for outbox in self._outboxes.values())
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """How often what happened, by the names at the top of this file."""
+        return dict(self._counters)
+
+    @property
+    def last_error(self) -> Exception | None:
+        """Why the last session failed, or the last publish was refused."""
+        return self._last_error
+
+    async def run(self) -> None:
+        """Forward until cancelled.
+
+        Raises:
+            JournalError: the journal cannot be read any more.
+        """
+        self._loop = asyncio.get_running_loop()
+        backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_CAP_S)
+        for outbox in self._outboxes.values():
+            outbox.grown()  # nobody told while this was not running
+        try:
+            while True:
+                started_s = time.monotonic()
+                await self._session()
+                if time.monotonic() - started_s >= STABLE_S:
+                    backoff.reset()
+                await self._pause(backoff.next_s())
+        finally:
+            self._loop = None
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait until everything durable is acknowledged; False if time was up first.
+
+        `run` must be running beside it.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not all(outbox.drained for outbox in self._outboxes.values()):
+                    self._progress.clear()
+                    await self._progress.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _session(self) -> None:
+        """One session, until it fails."""
+        try:
+            async with self._uplink.session() as session:
+                if self._settings.ack == "collector":
+                    await session.subscribe(ack_topic(self._gateway))
+                self._connected = True
+                self._counters["sessions"] += 1
+                await self._converse(session)
+        except (UplinkError, SettingsError) as error:
+            self._last_error = error
+            self._counters["sessions_failed"] += 1
+        finally:
+            self._connected = False
+            for outbox in self._outboxes.values():
+                outbox.outstanding.requeue()
+
+    async def _converse(self, session: Session) -> None:
+        largest = min(self._settings.max_batch_bytes, MAX_BATCH_BYTES, session.max_payload)
+        pace = Pace(largest - BATCH_HEAD_BYTES, _routine_places(session.window))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._tell_online(session))
+                tasks.create_task(self._receive(session))
+                for outbox in self._outboxes.values():
+                    tasks.create_task(self._pump(session, outbox, pace, tasks))
+        except BaseExceptionGroup as errors:
+            raise _first_of(errors) from errors
+
+    async def _tell_online(self, session: Session) -> None:
+        try:
+            await session.publish(state_topic(self._gateway), state_payload("online"), retain=True)
+        except PublishRefused as error:  # told, and no reason to keep events back
+            self._refused(error)
+
+    async def _receive(self, session: Session) -> None:
+        async for topic, payload in session.messages():
+            verdict = "wrong_topic" if topic != ack_topic(self._gateway) else self._judge(payload)
+            self._counters[f"acks_{verdict}"] += 1
+
+    def _judge(self, payload: bytes) -> str:
+        """Free what an acknowledgement names, if it names what was sent; what became of it."""
+        try:
+            ack = decode_ack(payload)
+        except UnknownVersion:
+            return "unknown_version"
+        except DecodeError:
+            return "malformed"
+        if ack.journal != self._backlog.uuid:
+            return "wrong_journal"
+        return self._acknowledge(self._outboxes[ack.lane], ack.first, ack.last).name.lower()
+
+    def _acknowledge(self, outbox: Outbox, first: int, last: int) -> Verdict:
+        verdict = outbox.acknowledge(first, last)
+        if verdict is Verdict.TAKEN:
+            self._counters["events_acknowledged"] += last - first + 1
+            self._progress.set()
+        return verdict
+
+    async def _pump(
+        self, session: Session, outbox: Outbox, pace: Pace, tasks: asyncio.TaskGroup
+    ) -> None:
+        """Send what an outbox has, as soon as it may go."""
+        urgent = outbox.lane is Lane.URGENT
+        while True:
+            size = pace.max_batch_bytes if urgent else pace.batch_bytes
+            outgoing = await outbox.next(size, pace.max_batch_bytes)
+            if outgoing is None:
+                self._settled()
+                await outbox.woken()
+                continue
+            payload = self._encode(outbox.lane, outgoing)
+            while not self._may_go(outbox, pace, len(payload)):
+                outbox.wake.clear()
+                await outbox.wake.wait()
+            outbox.outstanding.sent(outgoing.parcel)
+            if not urgent:
+                pace.sent(len(payload))
+            tasks.create_task(self._send(session, outbox, outgoing, payload, pace))
+
+    def _settled(self) -> None:
+        """A lane has nothing to send now: routine may go, and a drain may be over."""
+        self._outboxes[Lane.ROUTINE].wake.set()
+        self._progress.set()
+
+    def _may_go(self, outbox: Outbox, pace: Pace, size: int) -> bool:
+        if outbox.lane is Lane.URGENT:
+            return outbox.outstanding.flying < URGENT_PLACES
+        return pace.admits(size) and not self._outboxes[Lane.URGENT].pressing
+
+    async def _send(
+        self, session: Session, outbox: Outbox, outgoing: Outgoing, payload: bytes, pace: Pace
+    ) -> None:
+        """Publish one batch, and note what the broker said."""
+        parcel, sent_at_s = outgoing.parcel, time.monotonic()
+        self._count_sending(outgoing, payload)
+        try:
+            await session.publish(up_topic(self._gateway, outbox.lane), payload)
+        except PublishRefused as error:
+            outbox.refused(parcel)
+            self._refused(error)
+        else:
+            outbox.landed(parcel)
+            if self._settings.ack == "broker":
+                self._acknowledge(outbox, parcel.first, parcel.last)
+        if outbox.lane is Lane.ROUTINE:
+            pace.landed(len(payload), sent_at_s, time.monotonic())
+        for other in self._outboxes.values():
+            other.wake.set()
+
+    def _encode(self, lane: Lane, outgoing: Outgoing) -> bytes:
+        first, events = outgoing.parcel.first, outgoing.events
+        return encode_batch(Batch(self._gateway, self._backlog.uuid, lane, first, events))
+
+    def _count_sending(self, outgoing: Outgoing, payload: bytes) -> None:
+        self._counters["batches_sent"] += 1
+        self._counters["batches_resent"] += outgoing.parcel.tries > 1
+        self._counters["events_sent"] += len(outgoing.events)
+        self._counters["bytes_sent"] += len(payload)
+
+    def _refused(self, error: PublishRefused) -> None:
+        self._last_error = error
+        self._counters["publishes_refused"] += 1
+
+    def _on_durable(self, lane: Lane) -> None:
+        """On a thread of the journal: wake the lane's task."""
+        loop = self._loop
+        if loop is None:
+            return  # not running; the journal is asked anyway when it starts
+        try:
+            loop.call_soon_threadsafe(self._grown, lane)
+        except RuntimeError:  # the loop was closed between these lines
+            return
+
+    def _grown(self, lane: Lane) -> None:
+        self._outboxes[lane].grown()
+        if lane is Lane.URGENT:
+            self._urgent_came.set()
+
+    async def _pause(self, delay_s: float) -> None:
+        """Wait before the next try; an urgent event cuts it short."""
+        self._urgent_came.clear()
+        await asyncio.sleep(min(delay_s, RECONNECT_LEAST_S))
+        try:
+            async with asyncio.timeout(max(0, delay_s - RECONNECT_LEAST_S)):
+                await self._urgent_came.wait()
+        except TimeoutError:
+            return
+
+
+def _routine_places(window: int) -> int:
+    return max(1, min(ROUTINE_PLACES, window - URGENT_PLACES))
+
+
+def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended a session: what is not the uplink's fault first."""
+    leaves = [
+        _first_of(error) if isinstance(error, BaseExceptionGroup) else error
+        for error in errors.exceptions
+    ]
+    return min(leaves, key=lambda error: isinstance(error, UplinkError))

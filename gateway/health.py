@@ -1,0 +1,74 @@
+"""How hearth is, for the command line and for whoever asks: facts, never guesses.
+
+Health only collects. Whoever knows a fact sets it; `snapshot` is what `hearth status` prints.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway.model import Lane
+
+if TYPE_CHECKING:
+    from gateway.clock import Clock
+    from gateway.forwarder import Forwarder
+    from gateway.journal import Journal
+
+
+class DeviceHealth(msgspec.Struct):
+    """One device: `state` is starting, online, offline or failed."""
+
+    state: str = "starting"
+    reason: str = ""
+    restarts: int = 0
+    events: int = 0
+    last_event_uptime_ms: int | None = None
+
+
+class Health:
+    """Everything that `hearth status` can tell."""
+
+    def __init__(self, gateway: str, journal: Journal, clock: Clock) -> None:
+        self._gateway = gateway
+        self._journal = journal
+        self._clock = clock
+        self.forwarder: Forwarder | None = None
+        self.devices: dict[str, DeviceHealth] = {}
+
+    def snapshot(self) -> dict[str, object]:
+        """Plain values, ready for JSON."""
+        stamp = self._clock.stamp()
+        return {
+            "gateway": self._gateway,
+            "uptime_ms": stamp.uptime_ms,
+            "wall_ms": stamp.wall_ms,
+            "clock": stamp.quality.name.lower(),
+            "journal": self._journal_facts(),
+            "uplink": self._uplink_facts(),
+            "devices": {name: msgspec.to_builtins(d) for name, d in self.devices.items()},
+        }
+
+    def _journal_facts(self) -> dict[str, object]:
+        status = self._journal.status()
+        lanes = {
+            lane.name.lower(): msgspec.to_builtins(status[lane]) | {"backlog": status[lane].backlog}
+            for lane in Lane
+        }
+        return {
+            "uuid": self._journal.uuid.hex(),
+            "bytes_written": self._journal.bytes_written,
+            "set_aside": list(self._journal.aside),
+            "lanes": lanes,
+        }
+
+    def _uplink_facts(self) -> dict[str, object]:
+        if self.forwarder is None:
+            return {"connected": False}
+        return {
+            "connected": self.forwarder.connected,
+            "outstanding": self.forwarder.outstanding,
+            "last_error": self.forwarder.last_error,
+            "counters": dict(self.forwarder.counters),
+        }

@@ -1,0 +1,61 @@
+"""Which driver runs which device, with which options: a configuration read to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway.driver import Driver, load_driver
+from gateway.errors import SettingsError, UnknownDriver
+from gateway.settings import BusSettings, DeviceSettings, read_table
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """One device, ready to be run."""
+
+    driver: type[Driver]
+    options: msgspec.Struct
+    device: DeviceSettings
+    bus: BusSettings | None
+
+
+def plan(settings: Settings) -> list[Planned]:
+    """Find every device's driver and read its options.
+
+    Raises:
+        SettingsError: all faults of all devices, each with its place.
+    """
+    faults: list[str] = []
+    buses = {bus.id: bus for bus in settings.buses}
+    planned = [_plan_one(settings, device, buses, faults) for device in settings.devices]
+    if faults:
+        raise SettingsError(faults)
+    return [item for item in planned if item is not None]
+
+
+def _plan_one(
+    settings: Settings, device: DeviceSettings, buses: dict[str, BusSettings], faults: list[str]
+) -> Planned | None:
+    try:
+        driver = load_driver(device.driver)
+    except UnknownDriver as error:
+        faults.append(f"{device.place}: {error}" + (f"; {error.hint}" if error.hint else ""))
+        return None
+    if driver.needs_bus and not device.bus:
+        faults.append(f"{device.place}.bus: missing; {device.driver} devices hang on a [[bus]]")
+    if device.bus and not driver.needs_bus:
+        faults.append(f"{device.place}.bus: {device.driver} devices do not hang on a bus")
+    options = read_table(
+        device.options, driver.Settings, device.place, faults, source=settings.source
+    )
+    if options is None:
+        return None
+    try:
+        driver.check(options)
+    except SettingsError as error:
+        faults += [f"{device.place}: {fault}" for fault in error.faults]
+    return Planned(driver, options, device, buses.get(device.bus))

@@ -1,0 +1,167 @@
+"""Runs the devices. One task each; none of them can take down another.
+
+A driver that raises is reported, waits (doubling, with jitter) and is started afresh. This is the
+one place in hearth that catches broadly: a bug in one driver must not silence the call button.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+from gateway.backoff import Backoff
+from gateway.clock import uptime_now_ms
+from gateway.driver import Closable
+from gateway.errors import HearthError
+from gateway.health import DeviceHealth
+from gateway.model import Kind, Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import msgspec
+
+    from gateway.driver import Driver
+    from gateway.health import Health
+    from gateway.journal import Receipt
+    from gateway.recorder import Recorder
+    from gateway.settings import BusSettings, DeviceSettings
+
+S = TypeVar("S", bound=Closable)
+
+# A call button should be back within a second of a hiccup; a driver that fails for hours should not
+# fill the journal with its complaints.
+FIRST_RESTART_S = 0.5
+LAST_RESTART_S = 60.0
+# A driver that ran this long had recovered: its next failure starts from the short delay again.
+STEADY_S = 60.0
+
+log = logging.getLogger("hearth.supervisor")
+
+
+class Shared:
+    """What several devices share (a bus, a radio), made by the first that asks."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, Closable] = {}
+
+    def get(self, key: str, make: Callable[[], S]) -> S:
+        """The object of this key."""
+        if key not in self._objects:
+            self._objects[key] = make()
+        return self._objects[key]  # type: ignore[return-value]  # one key, one kind of object
+
+    async def close(self) -> None:
+        """Close all, newest first."""
+        while self._objects:
+            _, shared = self._objects.popitem()
+            await shared.close()
+
+
+class DeviceContext:
+    """The Context of one device: its name, its labels and its state go with all it tells."""
+
+    def __init__(
+        self,
+        settings: DeviceSettings,
+        bus: BusSettings | None,
+        recorder: Recorder,
+        shared: Shared,
+        health: DeviceHealth,
+    ) -> None:
+        self.device = settings.id
+        self.bus = bus
+        self._labels = settings.labels
+        self._recorder = recorder
+        self._shared = shared
+        self.health = health
+
+    def emit(self, observation: Observation) -> Receipt:
+        """Accept an observation; await the receipt to know that it is on flash."""
+        receipt = self._recorder.record(observation, self.device, self._labels)
+        self.health.events += 1
+        self.health.last_event_uptime_ms = uptime_now_ms()
+        return receipt
+
+    def online(self, **detail: str | int | float) -> None:
+        """The device answers; an event if it did not before."""
+        self._change("online", "", dict(detail))
+
+    def offline(self, reason: str) -> None:
+        """The device does not answer; an event if that, or the reason, is new."""
+        self._change("offline", reason, {"reason": reason})
+
+    def shared(self, key: str, make: Callable[[], S]) -> S:
+        """The one object of this key that all devices share."""
+        return self._shared.get(key, make)
+
+    def failed(self, error: Exception) -> None:
+        """The driver raised; an event if this failure is new."""
+        kind = type(error).__name__
+        self.health.restarts += 1
+        self._change("failed", str(error) or kind, {"error": kind, "reason": str(error)[:200]})
+
+    def _change(self, state: str, reason: str, detail: dict[str, str | int | float]) -> None:
+        health = self.health
+        if (health.state, health.reason) == (state, reason):
+            return
+        health.state, health.reason = state, reason
+        told = {key: value for key, value in detail.items() if value != ""}
+        self.emit(Observation(Kind.DEVICE, detail={"state": state, **told}))
+
+
+class Supervisor:
+    """All devices of this gateway."""
+
+    def __init__(self, recorder: Recorder, health: Health) -> None:
+        self._recorder = recorder
+        self._health = health
+        self._shared = Shared()
+        self._plans: list[tuple[type[Driver], msgspec.Struct, DeviceContext]] = []
+
+    def add(
+        self,
+        driver: type[Driver],
+        options: msgspec.Struct,
+        settings: DeviceSettings,
+        bus: BusSettings | None,
+    ) -> None:
+        """Plan a device; `run` starts it."""
+        health = self._health.devices[settings.id] = DeviceHealth()
+        context = DeviceContext(settings, bus, self._recorder, self._shared, health)
+        self._plans.append((driver, options, context))
+
+    async def run(self) -> None:
+        """Run every device until cancelled; then close what they shared."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for driver, options, context in self._plans:
+                    group.create_task(self._keep_running(driver, options, context))
+        finally:
+            await self._shared.close()
+
+    async def _keep_running(
+        self, driver: type[Driver], options: msgspec.Struct, context: DeviceContext
+    ) -> None:
+        backoff = Backoff(FIRST_RESTART_S, LAST_RESTART_S)
+        clock = asyncio.get_running_loop()
+        while True:
+            started = clock.time()
+            try:
+                await driver(options, context).run()
+            except Exception as error:  # noqa: BLE001 - one device must not take down another
+                self._report(context, error)
+            else:
+                self._report(context, HearthError("the driver ended by itself"))
+            if clock.time() - started > STEADY_S:
+                backoff.reset()
+            await asyncio.sleep(backoff.next_s())
+
+    def _report(self, context: DeviceContext, error: Exception) -> None:
+        expected = isinstance(error, HearthError)
+        log.warning("%s: %s", context.device, error, exc_info=None if expected else error)
+        try:
+            context.failed(error)
+        except HearthError as refused:  # the journal is full or closed; the log has the failure
+            log.error("%s: the failure could not be recorded: %s", context.device, refused)  # noqa: TRY400
