@@ -1,0 +1,1 @@
+"""Modbus RTU: the frames, the numbers in registers, the makers' register maps, the driver."""

@@ -1,0 +1,1 @@
+"""Virtual hardware that ships beside the real: chosen by a hardware address `sim:<socket>`."""

@@ -1,0 +1,119 @@
+"""The schedule all meters on a bus share: poll, try again, say so when it is gone, ask less often.
+
+A protocol's driver says how one reading is made (`read`); when, and what becomes of it, is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from drivers.bus.bus import shared_bus
+from gateway.backoff import Backoff
+from gateway.driver import Driver
+from gateway.errors import DecodeError, DeviceRefused, DeviceSilent, HearthError
+from gateway.model import Kind, Measurement, Observation
+
+if TYPE_CHECKING:
+    from drivers.bus.bus import Bus
+    from gateway.driver import Context
+    from gateway.model import Scalar
+
+# A dead meter is asked ever less often, but at least this often: a household whose meter came back
+# after a power cut should be seen again within minutes.
+DEAD_POLL_S = 300.0
+
+# Fits an event's detail (32 entries) with room for "state".
+_MOST_NAMES = 24
+_MOST_TEXT = 200
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one poll brought: values, and those that were too absurd to pass on."""
+
+    measurements: tuple[Measurement, ...]
+    withheld: dict[str, str] = {}  # name of a value, and what is wrong with it
+
+
+class MeterDriver(Driver):
+    """A meter on a bus; subclasses write `read` and give `identity`."""
+
+    needs_bus: ClassVar[bool] = True
+
+    def __init__(self, settings: Any, context: Context) -> None:
+        super().__init__(settings, context)
+        self._withheld: frozenset[str] = frozenset()
+        self._silent = False
+        self._backoff = Backoff(2 * settings.poll, max(2 * settings.poll, DEAD_POLL_S))
+
+    @abstractmethod
+    async def read(self, bus: Bus) -> Reading:
+        """One reading.
+
+        Raises:
+            DeviceSilent, DeviceRefused, DecodeError: worth another try.
+            LinkLost: the port is gone.
+        """
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, str | int]:
+        """What tells this meter from others, for the event that it came online."""
+
+    async def run(self) -> None:
+        """Poll until cancelled; LinkLost if the port is gone."""
+        bus = shared_bus(self.context)
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        while True:
+            await asyncio.sleep(due - clock())
+            due = max(due + await self._poll(bus), clock())
+
+    async def _poll(self, bus: Bus) -> float:
+        """Read once and report; the time in s from this poll to the next."""
+        try:
+            reading = await self._read_with_retries(bus)
+        except (DeviceSilent, DeviceRefused, DecodeError) as error:
+            self._silent = True
+            self.context.offline(_reason(error))
+            return self._backoff.next_s()
+        self._silent = False
+        self._backoff.reset()
+        self.context.online(**self.identity)
+        self._report(reading)
+        return float(self.settings.poll)
+
+    async def _read_with_retries(self, bus: Bus) -> Reading:
+        # A meter known to be dead gets one try, so that it costs its neighbours little.
+        for _ in range(0 if self._silent else self.settings.retries):
+            try:
+                return await self.read(bus)
+            except (DeviceSilent, DeviceRefused, DecodeError):
+                continue
+        return await self.read(bus)
+
+    def _report(self, reading: Reading) -> None:
+        """Emit what was measured, and on change what was withheld.
+
+        Nothing is confirmed to a meter, so nobody waits for the flash here.
+        """
+        if reading.measurements:
+            self.context.emit(Observation(Kind.MEASUREMENT, reading.measurements))
+        names = frozenset(reading.withheld)
+        if names != self._withheld:
+            self._withheld = names
+            self.context.emit(Observation(Kind.FAULT, detail=_fault_detail(reading.withheld)))
+
+
+def _reason(error: HearthError) -> str:
+    return f"{error}; {error.hint}" if error.hint else str(error)
+
+
+def _fault_detail(withheld: dict[str, str]) -> dict[str, Scalar]:
+    if not withheld:
+        return {"state": "cleared"}
+    named = {name: why[:_MOST_TEXT] for name, why in sorted(withheld.items())[:_MOST_NAMES]}
+    return {"state": "withheld", **named}

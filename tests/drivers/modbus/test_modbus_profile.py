@@ -1,0 +1,179 @@
+"""Register maps: those we ship, and what is said of faulty ones."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.modbus.profile import Profile, load_profile, parse_profile, read_block
+from drivers.modbus.wire import ReadRequest
+from gateway.errors import DecodeError, SettingsError
+from gateway.model import Measurement
+
+HEAD = '[profile]\ntitle = "a meter"\n'
+
+
+def register(**keys):
+    lines = [f"{key} = {value!r}".replace("'", '"') for key, value in keys.items()]
+    return "\n".join(["[[register]]", *lines, ""])
+
+
+def parse(text):
+    return parse_profile(text, "test", "test.toml")
+
+
+def faults(text):
+    with pytest.raises(SettingsError) as caught:
+        parse(text)
+    return list(caught.value.faults)
+
+
+def test_xintai_is_read_at_once_as_its_maker_does():
+    (request, _), *others = load_profile("xintai").requests(unit=7)
+    assert request == ReadRequest(7, 3, 0x0001, 28)
+    assert not others
+
+
+def test_xintai_values():
+    (block,) = load_profile("xintai").blocks()
+    data = bytearray(56)
+    data[0:4] = bytes.fromhex("6666a641")  # 20.8 as a little-endian float
+    data[8:12] = bytes.fromhex("1e850b3f")  # the maker's example, 0.545 m3/h
+    data[12:14] = bytes.fromhex("00aa")
+    data[50:54] = bytes.fromhex("66666640")  # 3.6
+    data[54:56] = bytes.fromhex("0009")  # valve open, battery low
+    measurements, withheld = read_block(block, bytes(data))
+    assert not withheld
+    assert measurements == [
+        Measurement("volume", 20.8, "m3"),
+        Measurement("volume-reverse", 0.0, "m3"),
+        Measurement("flow", pytest.approx(0.54499996 / 3600), "m3/s"),
+        Measurement("pipe", "full"),
+        Measurement("battery", 3.6, "V"),
+        Measurement("valve", "open"),
+        Measurement("valve-fault", False),
+        Measurement("battery-low", True),
+    ]
+
+
+def test_bove_values():
+    ((request, block),) = load_profile("bove").requests(unit=1)
+    assert request == ReadRequest(1, 3, 1, 34)
+    words = dict.fromkeys(range(1, 35), 0)
+    words |= {1: 1587, 7: 12345, 19: 291, 20: 0x0024, 30: 2715, 33: 0x1234, 34: 0x5678}
+    measurements, withheld = read_block(
+        block, b"".join(w.to_bytes(2, "big") for w in words.values())
+    )
+    assert not withheld
+    assert {m.name: (m.value, m.unit) for m in measurements} == {
+        "flow": (15.87 / 3_600_000, "m3/s"),  # the numbers of its public firmware's own print-out
+        "volume": (12.345, "m3"),
+        "volume-reverse": (0, "m3"),
+        "pressure": (291_000, "Pa"),
+        "pipe-empty": (True, ""),
+        "battery-low": (True, ""),
+        "temperature": (27.15, "Cel"),
+        "serial": ("12345678", ""),
+    }
+
+
+def test_absurd_values_are_withheld_and_the_others_are_not():
+    (block,) = load_profile("xintai").blocks()
+    data = bytearray(56)
+    data[0:4] = bytes.fromhex("0000c07f")  # NaN
+    data[12:14] = bytes.fromhex("1234")  # neither full nor empty
+    data[50:54] = bytes.fromhex("0000c842")  # 100 V
+    data[54:56] = bytes.fromhex("0003")  # open and closed at once
+    measurements, withheld = read_block(block, bytes(data))
+    assert withheld.keys() == {"volume", "pipe", "battery", "valve"}
+    assert "100 V is not within 0 and 24" in withheld["battery"]
+    assert {m.name for m in measurements} == {
+        "volume-reverse",
+        "flow",
+        "valve-fault",
+        "battery-low",
+    }
+
+
+def test_a_number_no_event_could_carry_is_withheld():
+    (block,) = parse(HEAD + register(name="n", address=0, type="u64")).blocks()
+    assert read_block(block, b"\xff" * 8)[1].keys() == {"n"}
+
+
+@given(st.sampled_from(["xintai", "bove"]), st.data())
+def test_fuzz_shipped_profiles(name, data):
+    for block in load_profile(name).blocks():
+        raw = data.draw(st.binary(min_size=2 * block.count, max_size=2 * block.count))
+        measurements, withheld = read_block(block, raw)
+        assert len(measurements) + len(withheld) == len(block.registers)
+
+
+@given(st.binary(max_size=200))
+def test_fuzz_block_length(raw):
+    (block,) = load_profile("xintai").blocks()
+    if len(raw) != 2 * block.count:
+        with pytest.raises(DecodeError):
+            read_block(block, raw)
+
+
+def blocks(text):
+    return [(block.address, block.count) for block in parse(text).blocks()]
+
+
+def test_only_neighbours_share_a_request_unless_the_profile_allows_more():
+    some = [register(name=f"r{a}", address=a, type="u16") for a in (0, 1, 4, 90, 200)]
+    assert blocks(HEAD + "".join(some)) == [(0, 2), (4, 1), (90, 1), (200, 1)]
+    assert blocks(HEAD + "join = 2\n" + "".join(some)) == [(0, 5), (90, 1), (200, 1)]
+    # 125 registers are the most of one request
+    assert blocks(HEAD + "join = 125\n" + "".join(some)) == [(0, 91), (200, 1)]
+
+
+def test_every_fault_is_named_with_its_place():
+    text = "[profile]\ntitel = 'x'\n" + register(name="a", address=70000, type="u16")
+    text += register(name="b c", address=1, type="u17")
+    found = faults(text)
+    assert "test.toml:2: profile.titel: unknown key; did you mean 'title'?" in found
+    assert any("profile.title: missing" in fault for fault in found)
+    assert any(fault.startswith("test.toml:5: register[0].address") for fault in found)
+    assert any(fault.startswith("test.toml:8: register[1].name") for fault in found)
+    assert any("u17" in fault for fault in found)
+
+
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        ({"type": "u32", "bit": 1}, "bit: needs type u16"),
+        ({"type": "u16", "digits": 4}, "digits: needs type bcd"),
+        ({"type": "u16", "scale": "1/0"}, "scale: is no number"),
+        ({"type": "u16", "scale": "ten"}, "scale: is no number"),
+        ({"type": "u16", "mask": 3}, "mask: means something with states only"),
+        ({"type": "u16", "min": 5, "max": 4}, "min: is above max"),
+    ],
+)
+def test_contradictions(keys, what):
+    assert [f for f in faults(HEAD + register(name="n", address=1, **keys)) if what in f]
+
+
+def test_more_contradictions():
+    states = '[[register]]\nname = "n"\naddress = 1\ntype = "u16"\nstates = { one = "x" }\n'
+    assert "keys are integers" in faults(HEAD + states)[0]
+    assert (
+        "beyond the last register"
+        in faults(HEAD + register(name="n", address=65535, type="u32"))[0]
+    )
+    twice = register(name="n", address=1, type="u16")
+    assert "used twice" in faults(HEAD + twice + twice)[0]
+    assert "at least one" in faults(HEAD)[0]
+    assert "not TOML" in faults("[profile")[0]
+    assert "must be a table" in faults("profile = 3\n")[0]
+    assert "unknown section" in faults(HEAD + "[registers]\n")[0]
+
+
+def test_a_missing_profile_says_where_it_was_looked_for():
+    with pytest.raises(SettingsError, match="nonesuch") as caught:
+        load_profile("nonesuch")
+    assert "/etc/hearth" in caught.value.hint
+
+
+def test_shipped_profiles_load():
+    for name in ("xintai", "bove"):
+        assert isinstance(load_profile(name), Profile)
