@@ -82,7 +82,7 @@ class Driver(ABC):
         self.context = context
 
     @classmethod
-    def check(cls, settings: Any) -> None:  # noqa: B027 - most drivers have nothing to add
+    def check(cls, settings: Any) -> None:
         """What the Settings' types cannot say, such as a profile that must exist.
 
         Raises:

@@ -220,7 +220,7 @@ class Forwarder:
             size = pace.max_batch_bytes if urgent else pace.batch_bytes
             outgoing = await outbox.next(size, pace.max_batch_bytes)
             if outgoing is None:
-                self._settled()
+                self._settled(outbox)
                 await outbox.woken()
                 continue
             payload = self._encode(outbox.lane, outgoing)
@@ -232,9 +232,10 @@ class Forwarder:
                 pace.sent(len(payload))
             tasks.create_task(self._send(session, outbox, outgoing, payload, pace))
 
-    def _settled(self) -> None:
+    def _settled(self, outbox: Outbox) -> None:
         """A lane has nothing to send now: routine may go, and a drain may be over."""
-        self._outboxes[Lane.ROUTINE].wake.set()
+        if outbox.lane is Lane.URGENT:
+            self._outboxes[Lane.ROUTINE].wake.set()
         self._progress.set()
 
     def _may_go(self, outbox: Outbox, pace: Pace, size: int) -> bool:

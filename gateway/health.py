@@ -69,6 +69,6 @@ class Health:
         return {
             "connected": self.forwarder.connected,
             "outstanding": self.forwarder.outstanding,
-            "last_error": self.forwarder.last_error,
+            "last_error": str(self.forwarder.last_error or ""),
             "counters": dict(self.forwarder.counters),
         }

@@ -21,7 +21,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--store",
         required=True,
         metavar="URL",
-        help=text("sqlite:///relative.db or sqlite:////absolute.db", "数据库地址"),
+        help=text("sqlite:///absolute/path or sqlite:relative/path", "数据库地址"),
     )
     parser.add_argument(
         "--check", action="store_true", help=text("print the books and end", "核对账目后退出")

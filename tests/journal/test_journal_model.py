@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from simdisk import SimDisk
 
+from gateway.errors import JournalSaturated
 from gateway.journal import Journal
 from gateway.model import Lane
 
@@ -42,7 +43,11 @@ class JournalModel(RuleBasedStateMachine):
     @rule(lane=lanes, payload=st.binary(max_size=300), count=st.integers(1, 4))
     def append(self, lane: Lane, payload: bytes, count: int) -> None:
         for _ in range(count):
-            seq = self.journal.append(lane, payload).seq
+            try:
+                seq = self.journal.append(lane, payload).seq
+            except JournalSaturated:
+                self.flush()
+                seq = self.journal.append(lane, payload).seq
             self.waiting[lane][seq] = payload
 
     @rule()
