@@ -179,6 +179,10 @@ class Forwarder:
                 for outbox in self._outboxes.values():
                     tasks.create_task(self._pump(session, outbox, pace, tasks))
         except BaseExceptionGroup as errors:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # A TaskGroup that fails while it is cancelled forgets the cancellation.
+                raise asyncio.CancelledError from errors
             raise _first_of(errors) from errors
 
     async def _tell_online(self, session: Session) -> None:

@@ -12,6 +12,7 @@ What aiomqtt 2.5 leaves to us, each held by a test against a real broker:
 - the broker's Receive Maximum and Maximum Packet Size are not obeyed;
 - a connection closed before CONNACK (how some brokers answer a version they do not speak) is
   found by time-out only;
+- a small message from the broker waits 40 ms for TCP (`_acknowledge_now`);
 - incoming messages are confirmed before anybody took them, and their queue has no bound.
 
 MQTT 5 is tried first: only there a broker can say no to a publish. A broker that does not speak it
@@ -467,6 +468,7 @@ class _Client(aiomqtt.Client):
         properties: Properties,  # noqa: ARG002
     ) -> None:
         self.pubacks.confirmed(mid, reason_code)
+        self._acknowledge_now()
 
     # --- in ---
 
@@ -477,6 +479,18 @@ class _Client(aiomqtt.Client):
             # Confirmed and dropped: the end-to-end acknowledgement will be missing, so the sender
             # comes again. Only what has no flow control (MQTT 3.1.1, QoS 0) gets here.
             self.confirm(arrived)
+        self._acknowledge_now()
+
+    def _acknowledge_now(self) -> None:
+        """Let the kernel send TCP's acknowledgement at once (tcp(7), TCP_QUICKACK; not lasting).
+
+        mosquitto leaves Nagle's algorithm on: after a PUBACK it holds back the next small message,
+        the collector's acknowledgement of a call, until TCP has acknowledged the PUBACK, and that
+        the kernel would delay by 40 ms.
+        """
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):  # paho's type allows for a WebSocket
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def confirm(self, arrived: _Arrived) -> None:
         """Tell the broker that a message was taken; over a lost link it cannot be told."""

@@ -40,6 +40,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help=text("also kill -9 the gateway during the outage", "断网期间再强制杀死网关进程"),
     )
+    parser.add_argument(
+        "--broker",
+        choices=("mosquitto", "amqtt"),
+        default="",
+        help=text("default: mosquitto if it is installed", "默认:若已安装则用 mosquitto"),
+    )
     parser.set_defaults(run=run)
 
 
@@ -58,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise HearthError(
             "the virtual hardware is not installed", hint="pip install 'hearth-gateway[sim]'"
         ) from error
+    from drivers.sim.broker import Broker
     from gateway.cli.demo.story import Story
 
     logging.getLogger("bumble").setLevel(logging.CRITICAL)
@@ -69,7 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
         # Sockets go to the short path in any case: a Unix socket's name has 107 bytes at most.
 
         async def play() -> DemoBooks:
-            return await Story(folder, Path(scratch), seconds, kill=arguments.kill, out=out).tell()
+            broker = Broker(kind=arguments.broker)
+            story = Story(folder, Path(scratch), broker, kill=arguments.kill, out=out)
+            return await story.tell(seconds)
 
         books = asyncio.run(play())
     if arguments.json:

@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING, Any, TextIO
 
 from collector.store import open_store
-from drivers.sim.broker import Broker
 from gateway.cli.demo.books import DemoBooks, Press, accepted_of
 from gateway.cli.demo.home import Home
 from gateway.cli.demo.process import Program
@@ -19,6 +18,8 @@ from gateway.journal.view import view
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from drivers.sim.broker import Broker
 
 # Shares of the demo's time at which things happen.
 FIRST_PRESS, BROKER_GOES, SECOND_PRESS, KILL, BROKER_RETURNS, THIRD_PRESS = (
@@ -35,22 +36,23 @@ class Story:
     """One demo."""
 
     def __init__(
-        self, folder: Path, sockets: Path, seconds: float, *, kill: bool, out: TextIO
+        self, folder: Path, sockets: Path, broker: Broker, *, kill: bool, out: TextIO
     ) -> None:
         self._folder = folder
         self._sockets = sockets
-        self._seconds = seconds
+        self._seconds = 0.0
         self._kill = kill
         self._out = out
         self._home = Home(sockets)
-        self._broker = Broker()
+        self._broker = broker
         self._database = folder / "collector.db"
         self._started = time.monotonic()
         self._presses: list[Press] = []
         self._waiting: list[asyncio.Task[None]] = []
 
-    async def tell(self) -> DemoBooks:
-        """Run it all; the books."""
+    async def tell(self, seconds: float) -> DemoBooks:
+        """Run it all, in about so many seconds; the books."""
+        self._seconds = seconds
         if self._database.exists() or (self._folder / "journal").exists():
             raise HearthError("there is a demo already", where=str(self._folder))
         async with self._home, self._broker:
