@@ -320,6 +320,8 @@ class Log:
 
     def _tidy(self, *, save: bool) -> None:
         with self._changed:
+            if not save and self._free and not self._evicting and not self._dirty():
+                return  # the usual case, on the way of every call: keep it short
             self._evict()
             trim = self._trimmable()
             due = self._dirty() and self._next_save <= time.monotonic()

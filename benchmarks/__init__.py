@@ -1,0 +1,1 @@
+"""Speed and size, as ratios to a limit or to a peer measured in the same run. Not tests."""
