@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # `hearth journal export | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_OK
-        return _tell(HearthError(str(error)), EXIT_FAILED)
+        return _tell(HearthError(str(error) or type(error).__name__), EXIT_FAILED)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return code

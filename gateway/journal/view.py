@@ -1,11 +1,14 @@
 """Looking at a journal without touching it, also while its daemon writes.
 
 Nothing is locked and nothing is written. A segment that is recycled during the look is noticed by
-its header and the lane is read again; what a commit has only half written counts as not there yet.
+its header or by the cursor that went before, and the lane is read again; what a commit has only
+half written counts as not there yet. A hole is only called damage when a second look finds it, too:
+blocks are read one after the other, and a commit may come between.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +18,19 @@ from gateway.codec import decode_event, gap_of
 from gateway.errors import DecodeError, JournalError, UnknownVersion
 from gateway.journal.files import OsFiles
 from gateway.journal.format import BLOCK, MetaState, RecordType, decode_meta
+from gateway.journal.recovery import decide
 from gateway.journal.salvage import ASIDE_SUFFIX, SUFFIX
-from gateway.journal.scan import find_next, records
+from gateway.journal.scan import records, scan
 from gateway.journal.segment import Segment
 from gateway.model import Gap, Lane
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from gateway.journal.files import Files
+    from gateway.journal.scan import Span
+
+    Range = tuple[int, int]  # seqs, first and last
 
 TRIES = 10  # a lane is recycled every few minutes at most; a look takes milliseconds
 
@@ -55,6 +64,7 @@ class LaneView(msgspec.Struct, frozen=True):
     free: int
     aside: tuple[str, ...]
     entries: tuple[Entry, ...]
+    vanished: tuple[tuple[int, int], ...] = ()  # needed events of which not even a segment is left
 
     @property
     def last(self) -> int:
@@ -64,17 +74,27 @@ class LaneView(msgspec.Struct, frozen=True):
     @property
     def gaps(self) -> list[Gap]:
         """The losses that its gap events tell of."""
-        return [gap_of(decode_event(entry.payload)) for entry in self.entries if entry.is_gap]
+        gaps = []
+        for entry in self.entries:
+            if entry.is_gap:
+                try:
+                    gaps.append(gap_of(decode_event(entry.payload)))
+                except DecodeError:
+                    continue  # intact, but of no gap this version knows, as when it is opened
+        return gaps
+
+    @property
+    def lost(self) -> list[tuple[int, int]]:
+        """Events that are damaged, whether told of or not."""
+        return [*self.vanished, *(pair for segment in self.segments for pair in segment.lost)]
 
     @property
     def untold(self) -> list[tuple[int, int]]:
         """Needed events that are damaged, and that no gap event tells of yet."""
-        told = [(gap.first, gap.last) for gap in self.gaps]
-        lost = [pair for segment in self.segments for pair in segment.lost]
+        told = sorted((gap.first, gap.last) for gap in self.gaps)
+        needed = self.acknowledged + 1
         return [
-            (max(first, self.acknowledged + 1), last)
-            for first, last in lost
-            if last > self.acknowledged and not any(a <= first and last <= b for a, b in told)
+            part for first, last in self.lost for part in _without(max(first, needed), last, told)
         ]
 
 
@@ -94,8 +114,8 @@ def view(path: str | Path) -> JournalView:
     """
     folder, files = Path(path), OsFiles(read_only=True)
     try:
+        lanes = tuple(_lane(files, folder, lane) for lane in Lane)
         meta = _meta(files, folder)
-        lanes = tuple(_lane(files, folder, lane, meta) for lane in Lane)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise JournalError("no journal here", where=str(folder)) from error
     except PermissionError as error:
@@ -123,31 +143,53 @@ def _meta(files: Files, folder: Path) -> MetaState | None:
         files.close(fd)
 
 
-def _lane(files: Files, folder: Path, lane: Lane, meta: MetaState | None) -> LaneView:
+def _lane(files: Files, folder: Path, lane: Lane) -> LaneView:
+    """The lane as two looks saw it that agree on what is lost, or one that saw no loss."""
+    lost_before: list[Range] | None = None
     for _ in range(TRIES):
-        names = files.list_dir(folder / lane.name.lower())
-        segments = [
-            Segment.open(files, folder / lane.name.lower() / name)
-            for name in names
-            if name.endswith(SUFFIX)
-        ]
-        try:
-            found = _read_lane(segments, lane, meta)
-        finally:
-            for segment in segments:
-                segment.close()
-        if found:
-            aside = tuple(name for name in names if name.endswith(ASIDE_SUFFIX))
-            return msgspec.structs.replace(found, aside=aside)
         meta = _meta(files, folder)
+        found = _look_at_lane(files, folder / lane.name.lower(), lane, meta)
+        if found is None or _cursor(_meta(files, folder), lane) != _cursor(meta, lane):
+            continue
+        if not found.lost or found.lost == lost_before:
+            return found
+        lost_before = found.lost
     raise JournalError("the journal changes faster than it can be read", where=str(folder))
+
+
+def _cursor(meta: MetaState | None, lane: Lane) -> int | None:
+    return meta.acknowledged[lane] if meta else None
+
+
+def _look_at_lane(
+    files: Files, folder: Path, lane: Lane, meta: MetaState | None
+) -> LaneView | None:
+    """The lane as it is now, or None if it changed under the look."""
+    names = files.list_dir(folder)
+    with ExitStack() as opened:
+        segments = []
+        for name in names:
+            if name.endswith(SUFFIX):
+                try:
+                    segment = Segment.open(files, folder / name)
+                except FileNotFoundError:
+                    return None  # a daemon that starts removes segments or sets them aside
+                opened.callback(segment.close)
+                segments.append(segment)
+        found = _read_lane(segments, lane, meta)
+    if found is None:
+        return None
+    aside = tuple(name for name in names if name.endswith(ASIDE_SUFFIX))
+    return msgspec.structs.replace(found, aside=aside)
 
 
 def _read_lane(segments: list[Segment], lane: Lane, meta: MetaState | None) -> LaneView | None:
     """The lane, or None if a segment was recycled meanwhile."""
-    used = sorted((s for s in segments if s.header), key=_number)
-    acknowledged = meta.acknowledged[lane] if meta else (used[0].first_seq - 1 if used else 0)
-    durable = meta.durable[lane] if meta else 0
+    used = sorted((s for s in segments if _belongs(s, lane, meta)), key=_number)
+    first = used[0].first_seq if used else 1
+    acknowledged, durable = (
+        (meta.acknowledged[lane], meta.durable[lane]) if meta else (first - 1, 0)
+    )
     ends = [s.first_seq - 1 for s in used[1:]] + [None] if used else []
     live = [
         (s, end) for s, end in zip(used, ends, strict=True) if end is None or end > acknowledged
@@ -161,42 +203,59 @@ def _read_lane(segments: list[Segment], lane: Lane, meta: MetaState | None) -> L
             return None
         views.append(looked)
         entries += [entry for entry in found if entry.seq > acknowledged]
+    kept_from = views[0].first if views else durable + 1
+    vanished = ((acknowledged + 1, kept_from - 1),) if kept_from > acknowledged + 1 else ()
     free = len(segments) - len(live)
-    return LaneView(lane, acknowledged, tuple(views), free, (), tuple(entries))
+    return LaneView(lane, acknowledged, tuple(views), free, (), tuple(entries), vanished)
+
+
+def _belongs(segment: Segment, lane: Lane, meta: MetaState | None) -> bool:
+    header = segment.header
+    return bool(header and header.lane is lane and (not meta or header.journal == meta.journal))
 
 
 def _look(segment: Segment, end: int | None, durable: int) -> tuple[SegmentView, list[Entry]]:
     """What a segment holds up to seq `end` (None: the newest, whose last commit may be torn)."""
-    data, entries, lost = segment.read_all(), list[Entry](), list[tuple[int, int]]()
-    at, seq, used = BLOCK, segment.first_seq, BLOCK
-    while end is None or seq <= end:
-        for record in records(data, segment.seed, seq, at):
-            entries.append(Entry(record.seq, record.payload, record.type == RecordType.GAP))
-            at, seq, used = record.end, record.seq + 1, record.end
-            if record.seq == end:
-                break
-        if seq - 1 == end:
-            break
-        found = find_next(data, segment.seed, at, seq)
-        proven = end if end is not None else durable
-        if found and (end is None or found[1].seq <= end):
-            lost.append((seq, found[1].seq - 1))
-            at, seq = found[0], found[1].seq
-            continue
-        if proven >= seq:
-            lost.append((seq, proven))
-        break
-    last = entries[-1].seq if entries else segment.first_seq - 1
+    data, first = segment.read_all(), segment.first_seq
+    found = scan(data, segment.seed, first)
+    if end is None:
+        verdict = decide(found, first_seq=first, start=BLOCK, meta_durable=durable)
+        end, lost = verdict.next_seq - 1, verdict.lost
+    else:
+        lost = tuple(_holes(found.spans, first, end))
+    kept = [
+        record
+        for span in found.spans
+        for record in records(data, segment.seed, span.first, span.start)
+        if record.seq <= end
+    ]
     looked = SegmentView(
-        segment.path.name,
-        _number(segment),
-        segment.first_seq,
-        last,
-        len(entries),
-        used,
-        tuple(pair for pair in lost if pair[0] <= pair[1]),
+        name=segment.path.name,
+        number=_number(segment),
+        first=first,
+        last=kept[-1].seq if kept else first - 1,
+        records=len(kept),
+        used_bytes=kept[-1].end if kept else BLOCK,
+        lost=lost,
     )
-    return looked, entries
+    return looked, [Entry(r.seq, r.payload, r.type == RecordType.GAP) for r in kept]
+
+
+def _holes(spans: Iterable[Span], first: int, end: int) -> list[Range]:
+    """What of `first..end` no span holds."""
+    return _without(first, end, [(span.first, span.last) for span in spans])
+
+
+def _without(first: int, last: int, ranges: Sequence[Range]) -> list[Range]:
+    """The parts of `first..last` that none of the ranges covers, which are in order."""
+    parts = []
+    for start, end in ranges:
+        if start > last:
+            break
+        if start > first:
+            parts.append((first, start - 1))
+        first = max(first, end + 1)
+    return parts if first > last else [*parts, (first, last)]
 
 
 def _number(segment: Segment) -> int:

@@ -82,11 +82,17 @@ class Story:
         return Program(name, arguments, self._folder / f"{name}.log")
 
     async def _introduce(self, gateway: Program) -> None:
-        async with asyncio.timeout(START_TIMEOUT_S):
-            await self._home.button.watched()
-            await self._home.band.wait_subscribed()
-            while self._stored("measurement") < 3:  # noqa: ASYNC110 - another process's file
-                await asyncio.sleep(STORED_POLL_S)
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await self._home.button.watched()
+                await self._home.band.wait_subscribed()
+                while self._stored("measurement") < 3:  # noqa: ASYNC110 - another process's file
+                    await asyncio.sleep(STORED_POLL_S)
+        except TimeoutError:
+            raise HearthError(
+                f"the home is not up after {START_TIMEOUT_S:.0f} s",
+                hint="--keep DIR keeps gateway.log and collector.log, which say why",
+            ) from None
         took_s = time.monotonic() - self._started
         self._say(
             text(
