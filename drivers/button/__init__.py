@@ -1,0 +1,1 @@
+"""One-key call buttons on GPIO lines."""

@@ -1,0 +1,1 @@
+"""BLE wristbands: heart rate, oxygen, temperature, battery."""

@@ -1,0 +1,158 @@
+"""A one-key call button. One press is one call for help, and nothing may come between.
+
+A press is journaled at once, and the light goes on only when the journal says it is on flash: light
+means kept. If the flash refuses, the light stays off and the device is reported offline until an
+event is stored again; a call the journal would not even accept is offered again a few times. The
+button goes on listening meanwhile, because a person who sees no light presses again: no failure of
+the journal ends the listening. Only the loss of the chip does: then there is nothing to listen to,
+and the supervisor starts anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from drivers.button.link import open_line
+from drivers.button.settings import ButtonSettings
+from drivers.button.wire import Change, Contact
+from gateway.backoff import Backoff
+from gateway.clock import uptime_ms_from_monotonic_ns
+from gateway.driver import Driver
+from gateway.errors import JournalError
+from gateway.model import Kind, Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from drivers.button.link import Line
+    from drivers.button.wire import Edge
+    from gateway.driver import Context
+
+# A call the journal has no room for is offered again after 0.5, 1, 2, 4, 5, 5, ... s, for about
+# half a minute in all: flash that stalls for garbage collection is back long before; flash that is
+# not back by then is broken, and the person has seen no light and pressed again.
+RETRY_FIRST_S = 0.5
+RETRY_CAP_S = 5.0
+TRIES = 10
+
+_FAULTS = {
+    Change.STUCK: Observation(Kind.FAULT, detail={"fault": "stuck", "active": True}),
+    Change.UNSTUCK: Observation(Kind.FAULT, detail={"fault": "stuck", "active": False}),
+    Change.LOST: Observation(Kind.FAULT, detail={"fault": "lost-edges", "active": True}),
+    Change.INTACT: Observation(Kind.FAULT, detail={"fault": "lost-edges", "active": False}),
+}
+
+
+class ButtonDriver(Driver):
+    """A call button on a GPIO line."""
+
+    summary = "one-key call button on a GPIO line, with an optional light"
+    Settings = ButtonSettings
+
+    async def run(self) -> None:
+        """Listen until cancelled; LinkLost when the chip is gone."""
+        line = await open_line(self.settings)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await _Button(self.settings, self.context, line, tasks).listen()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        finally:
+            await line.close()
+
+
+class _Button:
+    """One button while its line is held."""
+
+    def __init__(
+        self, settings: ButtonSettings, context: Context, line: Line, tasks: asyncio.TaskGroup
+    ) -> None:
+        self._settings = settings
+        self._context = context
+        self._line = line
+        self._tasks = tasks
+        self._lights = 0  # how many stored calls the light is on for
+
+    async def listen(self) -> None:
+        """Every edge, for ever."""
+        contact = Contact(
+            active=self._line.active,
+            now_ns=time.monotonic_ns(),
+            debounce_ns=round(self._settings.debounce * 1e9),
+            stuck_ns=round(self._settings.stuck_after * 1e9),
+        )
+        self._online()
+        while True:
+            edges = await self._edges_until(contact.deadline_ns)
+            for edge in edges:
+                for change in contact.edge(edge):
+                    self._react(change, edge.at_ns)
+            now_ns = time.monotonic_ns()
+            for change in contact.tick(now_ns):
+                self._react(change, now_ns)
+
+    async def _edges_until(self, deadline_ns: int | None) -> Sequence[Edge]:
+        wait_s = None
+        if deadline_ns is not None:
+            wait_s = max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9)
+        try:
+            async with asyncio.timeout(wait_s):
+                return await self._line.edges()
+        except TimeoutError:
+            return ()
+
+    def _react(self, change: Change, at_ns: int) -> None:
+        if change is Change.PRESSED:
+            uptime_ms = uptime_ms_from_monotonic_ns(at_ns)
+            call = Observation(Kind.CALL, detail={"cause": "button"}, uptime_ms=uptime_ms)
+            self._tasks.create_task(self._call(call))
+        else:
+            self._tasks.create_task(self._store(_FAULTS[change]))
+
+    async def _call(self, call: Observation) -> None:
+        if await self._store(call):
+            await self._shine()
+
+    async def _store(self, observation: Observation) -> bool:
+        """Whether the observation is on flash. Tells by on- and offline how it goes."""
+        backoff = Backoff(RETRY_FIRST_S, RETRY_CAP_S)
+        for _ in range(TRIES):
+            try:
+                receipt = self._context.emit(observation)
+            except JournalError as error:
+                self._offline(observation, error)
+                if not error.retryable:
+                    return False
+            else:
+                return await self._confirmed(observation, receipt)
+            await asyncio.sleep(backoff.next_s())
+        return False
+
+    async def _confirmed(self, observation: Observation, receipt: Awaitable[int]) -> bool:
+        try:
+            await receipt
+        except JournalError as error:
+            # It was accepted, and the journal goes on trying; offering it again would be a second
+            # call. The light stays off: nobody knows yet.
+            self._offline(observation, error)
+            return False
+        self._online()
+        return True
+
+    async def _shine(self) -> None:
+        self._lights += 1
+        self._line.set_light(on=True)
+        try:
+            await asyncio.sleep(self._settings.light_time)
+        finally:
+            self._lights -= 1
+        if not self._lights:
+            self._line.set_light(on=False)
+
+    def _offline(self, observation: Observation, error: JournalError) -> None:
+        self._context.offline(f"{observation.kind.name.lower()} not stored: {error}")
+
+    def _online(self) -> None:
+        self._context.online(chip=self._settings.chip, line=self._settings.offset)

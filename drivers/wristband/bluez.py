@@ -1,0 +1,108 @@
+"""The life of bluetoothd, watched on D-Bus.
+
+When bluetoothd dies, bleak (3.1) says nothing: no disconnected callback comes and `is_connected`
+stays True. The bus itself knows: the name org.bluez loses its owner. This asks for the name once,
+so that a missing D-Bus, bluetoothd or permission is told as what it is, and then waits for it to
+change hands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbus_fast import BusType, Message, MessageType
+from dbus_fast.aio import MessageBus
+from dbus_fast.errors import AuthError, DBusError
+
+from gateway.errors import LinkLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BLUEZ = "org.bluez"
+_DBUS, _DBUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
+_RULE = f"type='signal',sender='{_DBUS}',member='NameOwnerChanged',arg0='{BLUEZ}'"
+
+_HINT_DBUS = "no D-Bus system bus: is dbus running, and may this user use it?"
+_HINT_BLUEZ = "is bluetoothd running? systemctl status bluetooth"
+
+
+class BluezWatch:
+    """A connection to the system bus that watches who owns org.bluez."""
+
+    def __init__(self, bus: MessageBus, adapter: str, on_lost: Callable[[str], None]) -> None:
+        self._bus = bus
+        self._adapter = adapter
+        self._on_lost = on_lost
+
+    @classmethod
+    async def open(cls, adapter: str, on_lost: Callable[[str], None]) -> BluezWatch:
+        """Start to watch; LinkLost if there is no bus, or no bluetoothd on it.
+
+        Args:
+            adapter: name of the adapter, `hci0`.
+            on_lost: called with the reason, when bluetoothd goes.
+        """
+        try:
+            bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+        except (OSError, EOFError, AuthError, DBusError) as error:
+            raise LinkLost(f"no D-Bus: {error}", where=BLUEZ, hint=_HINT_DBUS) from error
+        watch = cls(bus, adapter, on_lost)
+        bus.add_message_handler(watch._on_message)
+        try:
+            await watch._call_bus("AddMatch", _RULE)
+            await watch._check_owner()
+        except BaseException:
+            await watch.close()
+            raise
+        return watch
+
+    async def release(self, address: str) -> None:
+        """Drop a connection that BlueZ still keeps from a process that was killed.
+
+        A connected band does not advertise, so it would never be found again. That there is no
+        such connection, or no such device, is the usual answer and no error.
+        """
+        path = f"/org/bluez/{self._adapter}/dev_{address.upper().replace(':', '_')}"
+        await self._call(
+            Message(
+                destination=BLUEZ, path=path, interface="org.bluez.Device1", member="Disconnect"
+            )
+        )
+
+    async def close(self) -> None:
+        """Leave the bus."""
+        self._bus.remove_message_handler(self._on_message)
+        self._bus.disconnect()
+
+    async def _check_owner(self) -> None:
+        owner = await self._call_bus("GetNameOwner", BLUEZ)
+        if owner.message_type is MessageType.ERROR:
+            raise LinkLost("bluetoothd is not there", where=BLUEZ, hint=_HINT_BLUEZ)
+
+    async def _call_bus(self, member: str, argument: str) -> Message:
+        return await self._call(
+            Message(
+                destination=_DBUS,
+                path=_DBUS_PATH,
+                interface=_DBUS,
+                member=member,
+                signature="s",
+                body=[argument],
+            )
+        )
+
+    async def _call(self, call: Message) -> Message:
+        try:
+            reply = await self._bus.call(call)
+        except (OSError, EOFError, DBusError) as error:
+            raise LinkLost(f"no D-Bus: {error}", where=BLUEZ, hint=_HINT_DBUS) from error
+        if reply is None:
+            raise LinkLost("no D-Bus: no reply", where=BLUEZ, hint=_HINT_DBUS)
+        return reply
+
+    def _on_message(self, message: Message) -> None:
+        if message.member == "NameOwnerChanged" and message.body[:1] == [BLUEZ]:
+            _, old_owner, _ = message.body
+            if old_owner:
+                self._on_lost("bluetoothd went away")

@@ -1,0 +1,91 @@
+"""A wristband: find it, connect, subscribe, and begin again whenever it is gone.
+
+A band comes and goes all day: out of range, on the charger, connected to a phone. None of that is
+an error; it is offline, with the reason, and looked for again. Only when the radio itself cannot
+be had for RADIO_GRACE_S does the driver give up with LinkLost and leave it to the supervisor;
+bluetoothd comes back from a restart or an update well within that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from drivers.wristband.link import Radio
+from drivers.wristband.session import Session, Wearer
+from drivers.wristband.settings import WristbandSettings
+from gateway.backoff import Backoff
+from gateway.driver import Driver
+from gateway.errors import DeviceRefused, DeviceSilent, LinkLost
+
+if TYPE_CHECKING:
+    from gateway.driver import Context
+
+# A band that walked out of the room is back within seconds more often than not, so the first try
+# is early; one that is gone for the night costs the radio a scan a minute.
+RETRY_FIRST_S = 1.0
+RETRY_CAP_S = 60.0
+
+# systemd restarts a crashed bluetoothd within seconds; a package update takes up to half a minute.
+RADIO_GRACE_S = 60.0
+
+
+class WristbandDriver(Driver):
+    """A BLE wristband with standard services."""
+
+    summary = "BLE wristband: heart rate, oxygen, temperature, battery"
+    Settings = WristbandSettings
+
+    async def run(self) -> None:
+        """Keep the band connected until cancelled; LinkLost when there is no radio."""
+        context: Context = self.context
+        adapter = self.settings.adapter
+        radio = context.shared(f"radio:{adapter}", lambda: Radio(adapter))
+        wearer = Wearer()
+        backoff = Backoff(RETRY_FIRST_S, RETRY_CAP_S)
+        grace = _Grace()
+        while True:
+            try:
+                reason = await self._connect_and_listen(radio, wearer, backoff, grace)
+            except (DeviceSilent, DeviceRefused) as error:
+                grace.renew()  # the radio works, or it could not tell that the band does not
+                reason = error.what
+            except LinkLost as error:
+                if not grace.covers():
+                    raise
+                reason = error.what
+            context.offline(reason)
+            await asyncio.sleep(backoff.next_s())
+
+    async def _connect_and_listen(
+        self, radio: Radio, wearer: Wearer, backoff: Backoff, grace: _Grace
+    ) -> str:
+        link = await radio.connect(self.settings.address, self.settings.connect_timeout)
+        grace.renew()
+        session = Session(self.settings, self.context, link, wearer)
+        try:
+            return await session.run()
+        finally:
+            if session.told:  # a band that connects and says nothing is not one that works
+                backoff.reset()
+            await link.close()
+
+
+class _Grace:
+    """How long a radio that once worked may be away."""
+
+    def __init__(self) -> None:
+        self._worked = False
+        self._lost_at_s: float | None = None
+
+    def renew(self) -> None:
+        """The radio works."""
+        self._worked = True
+        self._lost_at_s = None
+
+    def covers(self) -> bool:
+        """Whether to wait for the radio; the time runs from the first question after it worked."""
+        now_s = asyncio.get_running_loop().time()
+        if self._lost_at_s is None:
+            self._lost_at_s = now_s
+        return self._worked and now_s - self._lost_at_s < RADIO_GRACE_S

@@ -1,0 +1,25 @@
+"""What the configuration says about one wristband."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from gateway.settings import Seconds  # noqa: TC001 - msgspec looks it up at run time
+
+Address = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\Z")]
+
+
+class WristbandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A band, and the adapter that listens to it."""
+
+    address: Address
+    adapter: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] = "hci0"
+    # s without a word before the link is taken for dead. Bands send about once a second while
+    # worn; the slowest standard ones once in 30 s.
+    silence: Seconds = 60.0
+    battery_poll: Seconds = 3600.0  # s; a band's battery lasts days
+    # s for finding it and connecting. Bands that save energy advertise as seldom as every 10 s,
+    # and an advertisement is missed now and then.
+    connect_timeout: Seconds = 20.0

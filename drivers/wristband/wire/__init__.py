@@ -1,0 +1,1 @@
+"""Values of GATT characteristics to readings. Pure; raises nothing but DecodeError."""

@@ -1,0 +1,220 @@
+"""The driver on the virtual board: calls, the light's promise, faults, a board that goes and comes."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from stub_context import StubContext
+
+from drivers.button import driver as button_driver
+from drivers.button.driver import ButtonDriver
+from drivers.button.settings import ButtonSettings
+from drivers.sim.line import VirtualBoard
+from gateway.errors import JournalClosed, JournalSaturated, JournalWriteFailed, LinkLost
+from gateway.model import Kind
+
+
+@pytest.fixture
+async def board(tmp_path):
+    async with asyncio.timeout(30), VirtualBoard(tmp_path / "line.sock") as board:
+        board.button(17, light=27)
+        yield board
+
+
+@asynccontextmanager
+async def driven(board, context, **settings):
+    """The driver at work on line 17; yields its button."""
+    options = {"offset": 17, "light": 27, "light_time": 0.5, **settings}
+    driver = ButtonDriver(ButtonSettings(chip=f"sim:{board.path}", **options), context)
+    task = asyncio.create_task(driver.run())
+    try:
+        await board.button(17).watched()
+        yield board.button(17)
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def press(button):
+    """A short press, and the time a contact needs to be quiet again."""
+    await button.press(0.05)
+    await asyncio.sleep(0.05)
+
+
+class FailingContext(StubContext):
+    """A journal that refuses calls: `refusals` are raised one by one, sooner or later."""
+
+    def __init__(self, *refusals, at_once=False):
+        super().__init__("call-bedroom")
+        self.refusals = list(refusals)
+        self.at_once = at_once
+
+    def emit(self, observation):
+        receipt = super().emit(observation)
+        if self.refusals:
+            refusal = self.refusals.pop(0)
+            if self.at_once:
+                raise refusal
+            receipt = asyncio.get_running_loop().create_future()
+            receipt.set_exception(refusal)
+        return receipt
+
+
+class SlowContext(StubContext):
+    """A journal that gives its receipts when told."""
+
+    def __init__(self):
+        super().__init__("call-bedroom")
+        self.receipts = []
+
+    def emit(self, observation):
+        super().emit(observation)
+        self.receipts.append(asyncio.get_running_loop().create_future())
+        return self.receipts[-1]
+
+
+async def test_a_press_is_a_call_and_lights_the_light(board):
+    context = StubContext("call-bedroom")
+    async with driven(board, context) as button:
+        await button.press(0.05)
+        (call,) = await context.wait_for(1)
+        assert call.kind is Kind.CALL
+        assert call.detail == {"cause": "button"}
+        assert call.uptime_ms is not None
+        await button.wait_light(on=True)
+        await button.wait_light(on=False)
+
+
+async def test_the_light_waits_for_the_flash_and_the_next_press_does_not(board):
+    context = SlowContext()
+    async with driven(board, context, light_time=60) as button:
+        await button.press(0.01)
+        await context.wait_for(1)
+        await asyncio.sleep(0.05)
+        await button.press(0.01)
+        await context.wait_for(2)
+        assert not button.light
+        context.receipts[1].set_result(2)
+        await button.wait_light(on=True)
+
+
+async def test_a_second_call_keeps_the_light_on(board):
+    context = StubContext()
+    async with driven(board, context, light_time=0.4) as button:
+        await button.press(0.01)
+        await button.wait_light(on=True)
+        await asyncio.sleep(0.2)
+        await button.press(0.01)
+        await context.wait_for(2)
+        await asyncio.sleep(0.3)  # the first call's light time is over, the second's is not
+        assert button.light
+        await button.wait_light(on=False)
+
+
+async def test_a_thousand_bounces_a_second_cost_one_call(board):
+    context = StubContext()
+    async with driven(board, context, light_time=60) as button:
+        await button.bounce(300)
+        await button.wait_light(on=True)
+        await asyncio.sleep(0.1)
+        await button.press(0.05)
+        await context.wait_for(2)
+        assert [seen.kind for seen in context.observations] == [Kind.CALL, Kind.CALL]
+
+
+async def test_a_call_the_journal_does_not_accept_is_offered_again(board, monkeypatch):
+    monkeypatch.setattr(button_driver, "RETRY_FIRST_S", 0.2)
+    context = FailingContext(JournalSaturated("full"), at_once=True)
+    async with driven(board, context) as button:
+        await button.press(0.05)
+        await context.wait_until(lambda: any(state == "offline" for state, _ in context.states))
+        assert not button.light
+        await button.wait_light(on=True)
+        first, again = context.observations
+        assert first == again
+        assert [state for state, _ in context.states] == ["online", "offline", "online"]
+
+
+async def test_a_call_the_flash_refuses_leaves_the_light_off_and_the_button_listening(board):
+    context = FailingContext(JournalWriteFailed("EIO"))
+    async with driven(board, context) as button:
+        await button.press(0.05)
+        await context.wait_until(lambda: context.states[-1][0] == "offline")
+        assert "EIO" in context.states[-1][1]
+        await asyncio.sleep(0.1)
+        assert not button.light
+        await button.press(0.05)
+        await button.wait_light(on=True)
+        assert context.states[-1][0] == "online"
+        assert len(context.observations) == 2  # the first is the journal's to try again
+
+
+async def test_a_journal_that_never_accepts_does_not_end_the_listening(board, monkeypatch):
+    monkeypatch.setattr(button_driver, "RETRY_FIRST_S", 0.01)
+    monkeypatch.setattr(button_driver, "TRIES", 3)
+    refusals = [JournalSaturated("full")] * 3 + [JournalClosed("bye")]
+    context = FailingContext(*refusals, at_once=True)
+    async with driven(board, context) as button:
+        await press(button)
+        await context.wait_for(3)
+        await press(button)
+        await context.wait_for(4)
+        assert not button.light
+        await button.press(0.05)
+        await button.wait_light(on=True)
+
+
+async def test_a_stuck_button_is_a_fault_and_letting_go_ends_it(board):
+    context = StubContext()
+    async with driven(board, context, stuck_after=1.0) as button:
+        button.hold()
+        await context.wait_for(2)
+        button.release()
+        await context.wait_for(3)
+        call, stuck, unstuck = context.observations
+        assert call.kind is Kind.CALL
+        assert (stuck.kind, stuck.detail) == (Kind.FAULT, {"fault": "stuck", "active": True})
+        assert unstuck.detail == {"fault": "stuck", "active": False}
+
+
+async def test_held_while_the_gateway_starts_is_no_call(board):
+    board.button(17).hold()
+    context = StubContext()
+    async with driven(board, context, stuck_after=1.0):
+        (fault,) = await context.wait_for(1)
+        assert fault.detail["fault"] == "stuck"
+
+
+async def test_unplugged_is_link_lost_and_a_new_instance_finds_the_board_again(board):
+    context = StubContext()
+    settings = ButtonSettings(chip=f"sim:{board.path}", offset=17)
+    first = asyncio.create_task(ButtonDriver(settings, context).run())
+    await board.button(17).watched()
+    await board.unplug()
+    with pytest.raises(LinkLost):
+        await first
+    with pytest.raises(LinkLost) as missing:
+        await ButtonDriver(settings, context).run()
+    assert "virtual board" in missing.value.hint
+    await board.plug()
+    async with driven(board, context) as button:
+        await button.press(0.05)
+        await context.wait_for(1)
+
+
+async def test_one_client_a_line_and_the_level_survives_clients(board):
+    context = StubContext()
+    async with driven(board, context) as button:
+        with pytest.raises(LinkLost, match="busy"):
+            await ButtonDriver(
+                ButtonSettings(chip=f"sim:{board.path}", offset=17), StubContext()
+            ).run()
+        button.hold()
+        await button.wait_light(on=True)
+    await button.wait_light(on=False)  # its driver is gone, and nobody drives it
+    assert button.pressed
+    again = StubContext()
+    async with driven(board, again, stuck_after=1.0):
+        (fault,) = await again.wait_for(1)
+        assert fault.detail["fault"] == "stuck"
