@@ -122,7 +122,11 @@ class Daemon:
             detail["address_code"] = code
         recorder.record(Observation(Kind.GATEWAY, detail=detail), DEVICE)
         for name in journal.aside:
-            fault: dict[str, Scalar] = {"fault": "journal-damaged", "set_aside": name}
+            fault: dict[str, Scalar] = {
+                "fault": "journal_damaged",
+                "active": True,
+                "set_aside": name,
+            }
             recorder.record(Observation(Kind.FAULT, detail=fault), DEVICE)
 
     async def _anchor(self, recorder: Recorder) -> None:

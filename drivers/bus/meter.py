@@ -113,7 +113,6 @@ def _reason(error: HearthError) -> str:
 
 
 def _fault_detail(withheld: dict[str, str]) -> dict[str, Scalar]:
-    if not withheld:
-        return {"state": "cleared"}
+    """As every fault: what, and whether it is there; then each withheld value and why."""
     named = {name: why[:_MOST_TEXT] for name, why in sorted(withheld.items())[:_MOST_NAMES]}
-    return {"state": "withheld", **named}
+    return {"fault": "withheld", "active": bool(withheld), **named}

@@ -40,8 +40,8 @@ TRIES = 10
 _FAULTS = {
     Change.STUCK: Observation(Kind.FAULT, detail={"fault": "stuck", "active": True}),
     Change.UNSTUCK: Observation(Kind.FAULT, detail={"fault": "stuck", "active": False}),
-    Change.LOST: Observation(Kind.FAULT, detail={"fault": "lost-edges", "active": True}),
-    Change.INTACT: Observation(Kind.FAULT, detail={"fault": "lost-edges", "active": False}),
+    Change.LOST: Observation(Kind.FAULT, detail={"fault": "lost_edges", "active": True}),
+    Change.INTACT: Observation(Kind.FAULT, detail={"fault": "lost_edges", "active": False}),
 }
 
 

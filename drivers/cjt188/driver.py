@@ -70,13 +70,13 @@ def _told(reading: wire.Reading) -> Reading:
     """A reading as SenML."""
     measurements = [
         Measurement("valve", "closed" if reading.valve_closed else "open"),
-        Measurement("valve-fault", reading.valve_fault),
-        Measurement("battery-low", reading.battery_low),
+        Measurement("valve_fault", reading.valve_fault),
+        Measurement("battery_low", reading.battery_low),
     ]
     if reading.volume_m3 is not None:
         measurements.insert(0, Measurement("volume", reading.volume_m3, "m3"))
     if reading.settled_m3 is not None:
-        measurements.append(Measurement("volume-settled", reading.settled_m3, "m3"))
+        measurements.append(Measurement("volume_settled", reading.settled_m3, "m3"))
     if reading.clock is not None:
         measurements.append(Measurement("clock", reading.clock))
     return Reading(tuple(measurements), reading.absurd)

@@ -211,7 +211,7 @@ def _di(identifier: int, order: DiOrder) -> bytes:
 def _full_reading(data: bytes) -> Reading:
     absurd: dict[str, str] = {}
     volume = _volume("volume", data[3:7], data[7], absurd)
-    settled = _volume("volume-settled", data[8:12], data[12], absurd)
+    settled = _volume("volume_settled", data[8:12], data[12], absurd)
     return _reading(volume, settled, _clock(data[13:20], absurd), data[20], absurd)
 
 

@@ -185,7 +185,7 @@ static int request_lines(struct gpio_v2_line_request *req) {
   *requests[fd] = *req;
   kinds[fd] = REQUEST;
   req->fd = fd;
-  return 0;
+  return tell(fd, req, VALUES_SET); /* whoever waits for an output's level looks again */
 }
 
 static void release(int fd) {

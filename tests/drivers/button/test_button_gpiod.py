@@ -120,5 +120,5 @@ async def test_lost_edges_are_a_fault_and_doubt_is_a_call(gpio):
         told = [await tells() for _ in range(6)]
         emitted = [words[1:3] for words in told if words[0] == "emit"]
         assert ["CALL", {"cause": "button"}] in emitted
-        assert ["FAULT", {"fault": "lost-edges", "active": True}] in emitted
-        assert ["FAULT", {"fault": "lost-edges", "active": False}] in emitted
+        assert ["FAULT", {"fault": "lost_edges", "active": True}] in emitted
+        assert ["FAULT", {"fault": "lost_edges", "active": False}] in emitted

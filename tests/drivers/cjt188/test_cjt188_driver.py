@@ -35,14 +35,14 @@ async def test_reads_a_meter(order):
     assert abs((datetime.now() - clock).total_seconds()) < 60
     assert told == {
         "volume": 123.45,
-        "volume-settled": 123.45,
+        "volume_settled": 123.45,
         "valve": "open",
-        "valve-fault": False,
-        "battery-low": False,
+        "valve_fault": False,
+        "battery_low": False,
     }
     assert {m.name: m.unit for m in seen[0].measurements if m.unit} == {
         "volume": "m3",
-        "volume-settled": "m3",
+        "volume_settled": "m3",
     }
     assert context.states[0] == ("online", {"address": ADDRESS})
 
@@ -88,7 +88,7 @@ async def test_an_absurd_total_is_withheld_and_a_fault_once():
             context = b.start(Cjt188Driver, address=ADDRESS, **FAST)
             await context.wait_until(lambda: len(context.of(Kind.MEASUREMENT)) >= 3)
     (fault,) = context.of(Kind.FAULT)
-    assert fault.detail == {"state": "withheld", "volume": "ffffffff in unit 0x2c"}
+    assert fault.detail == {"fault": "withheld", "active": True, "volume": "ffffffff in unit 0x2c"}
     assert all("volume" not in values(o) for o in context.observations)
     assert values(context.observations[0])["valve"] == "open"
 

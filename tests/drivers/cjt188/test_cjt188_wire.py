@@ -115,7 +115,7 @@ def test_units(unit, m3):
     [
         ("1f9000 ffffffff 2c 00776655 2c 31012211051520 0000", {"volume"}),
         ("1f9000 00776655 35 00776655 2c 31012211051520 0000", {"volume"}),
-        ("1f9000 00776655 2c ffffffff ff ffffffffffffff 0000", {"volume-settled", "clock"}),
+        ("1f9000 00776655 2c ffffffff ff ffffffffffffff 0000", {"volume_settled", "clock"}),
         ("1f9000 00776655 2c 00776655 2c 31012211130520 0000", {"clock"}),  # month 13
         ("1f9000 00776655 2c 00776655 2c 61012211051520 0000", {"clock"}),  # second 61
     ],

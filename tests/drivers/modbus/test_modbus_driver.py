@@ -64,17 +64,17 @@ async def test_reads_an_independent_slave():
     assert all(o.kind is Kind.MEASUREMENT for o in seen)
     assert values(seen[0]) == {
         "volume": 123.456,
-        "volume-reverse": 0.25,
+        "volume_reverse": 0.25,
         "flow": pytest.approx(0.0001),
         "pipe": "full",
         "battery": 3.61,
         "valve": "closed",
-        "valve-fault": True,
-        "battery-low": False,
+        "valve_fault": True,
+        "battery_low": False,
     }
     assert {m.name: m.unit for m in seen[0].measurements if m.unit} == {
         "volume": "m3",
-        "volume-reverse": "m3",
+        "volume_reverse": "m3",
         "flow": "m3/s",
         "battery": "V",
     }
@@ -199,13 +199,14 @@ async def test_absurd_values_are_a_fault_once_and_cleared_once():
             emitted = len(context.observations)
             seen = await context.wait_for(emitted + 2)
     assert [f.detail for f in context.of(Kind.FAULT)] == [
-        {"state": "withheld", "battery": "100 V is not within 0 and 24"},
+        {"fault": "withheld", "active": True, "battery": "100 V is not within 0 and 24"},
         {
-            "state": "withheld",
+            "fault": "withheld",
+            "active": True,
             "battery": "99 V is not within 0 and 24",
             "pipe": "0x0000 is no state the map knows",
         },
-        {"state": "cleared"},
+        {"fault": "withheld", "active": False},
     ]
     assert "battery" not in values(seen[0])
     assert values(seen[0])["pipe"] == "full"

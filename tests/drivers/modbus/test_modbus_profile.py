@@ -45,13 +45,13 @@ def test_xintai_values():
     assert not withheld
     assert measurements == [
         Measurement("volume", 20.8, "m3"),
-        Measurement("volume-reverse", 0.0, "m3"),
+        Measurement("volume_reverse", 0.0, "m3"),
         Measurement("flow", pytest.approx(0.54499996 / 3600), "m3/s"),
         Measurement("pipe", "full"),
         Measurement("battery", 3.6, "V"),
         Measurement("valve", "open"),
-        Measurement("valve-fault", False),
-        Measurement("battery-low", True),
+        Measurement("valve_fault", False),
+        Measurement("battery_low", True),
     ]
 
 
@@ -67,10 +67,10 @@ def test_bove_values():
     assert {m.name: (m.value, m.unit) for m in measurements} == {
         "flow": (15.87 / 3_600_000, "m3/s"),  # the numbers of its public firmware's own print-out
         "volume": (12.345, "m3"),
-        "volume-reverse": (0, "m3"),
+        "volume_reverse": (0, "m3"),
         "pressure": (291_000, "Pa"),
-        "pipe-empty": (True, ""),
-        "battery-low": (True, ""),
+        "pipe_empty": (True, ""),
+        "battery_low": (True, ""),
         "temperature": (27.15, "Cel"),
         "serial": ("12345678", ""),
     }
@@ -87,10 +87,10 @@ def test_absurd_values_are_withheld_and_the_others_are_not():
     assert withheld.keys() == {"volume", "pipe", "battery", "valve"}
     assert "100 V is not within 0 and 24" in withheld["battery"]
     assert {m.name for m in measurements} == {
-        "volume-reverse",
+        "volume_reverse",
         "flow",
-        "valve-fault",
-        "battery-low",
+        "valve_fault",
+        "battery_low",
     }
 
 

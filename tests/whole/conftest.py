@@ -1,0 +1,34 @@
+"""The rigs are imported by name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "rigs"))
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The simulated GPIO chip, compiled."""
+    from fake_gpio import build_shim
+
+    built = build_shim(tmp_path_factory.mktemp("shim"))
+    if built is None:
+        pytest.skip("no C compiler for the simulated GPIO chip")
+    return built
+
+
+@pytest.fixture
+async def home(tmp_path: Path, shim: Path) -> AsyncIterator[object]:
+    """A whole home, its gateway not started yet."""
+    import private_bus
+    from whole_home import WholeHome
+
+    if private_bus.DBUS_DAEMON is None:
+        pytest.skip("no dbus-daemon for the played bluetoothd")
+    async with WholeHome(tmp_path, shim) as whole:
+        yield whole

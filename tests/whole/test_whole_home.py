@@ -1,0 +1,73 @@
+"""The whole daemon, unmodified, with all its real adapters, from the wire to the database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+
+async def test_every_device_reaches_the_collector(home):
+    await home.start()
+    await home.connected()
+    await home.band.beat(72)
+    await home.press()
+    await home.stored("call", "call-bedroom", 1)
+    await home.stored("measurement", "band-1", 2)  # battery at connect, then the beat
+    rows = home.query("SELECT kind, body FROM events WHERE device = 'band-1'")
+    values = [
+        (record["n"], record.get("v"), record.get("u"))
+        for kind, body in rows
+        if kind == "measurement"
+        for record in json.loads(body)["measurements"]
+    ]
+    assert ("heart_rate", 72, "beat/min") in values
+    labels = json.loads(home.query("SELECT body FROM events WHERE kind = 'call'")[0][0])["labels"]
+    assert labels == {"room": "bedroom"}
+    started = home.query("SELECT body FROM events WHERE kind = 'gateway'")[0][0]
+    assert json.loads(started)["detail"]["address_code"] == "370303"
+    assert await home.stop() == 0
+    code, books = await home.books()
+    assert code == 0, books
+    assert all(book["missing"] == 0 for book in books)
+
+
+async def test_a_call_survives_outage_and_kill_9(home):
+    """The light came on, so the call is there: broker gone, gateway killed, all of it back."""
+    await home.start()
+    await home.connected()
+    await home.broker.kill()
+    await home.press()
+    await home.kill()
+    await home.gpio.released(17)
+    await home.start()
+    await home.gpio.requested(17)
+    await home.press()
+    await home.kill()
+    await home.gpio.released(17)
+    assert home.count("call", "call-bedroom") == 0
+    await home.broker.start()
+    await home.start()
+    await home.stored("call", "call-bedroom", 2, timeout_s=60)
+    assert await home.stop() == 0
+    code, books = await home.books()
+    assert code == 0, books
+
+
+async def test_one_dead_device_does_not_silence_the_others(home):
+    """Adapter pulled, bluetoothd gone: the button still calls, and each comes back by itself."""
+    await home.start()
+    await home.connected()
+    home.wires.unplug()
+    await home.bluez.crash()
+    await home.press()
+    await home.stored("call", "call-bedroom", 1)
+    home.wires.plug_in()
+    await home.bluez.start()
+    before = home.count("measurement", "meter-kitchen")
+    await home.stored("measurement", "meter-kitchen", before + 1)
+    beats = home.count("measurement", "band-1")
+    async with asyncio.timeout(90):
+        while home.count("measurement", "band-1") <= beats:
+            await home.band.beat(70)
+            await asyncio.sleep(0.2)
+    assert await home.stop() == 0
