@@ -38,7 +38,7 @@ address_code = "370303"
 [journal]
 path = "{folder}/journal"
 quota = "16 MiB"
-commit_interval = 0.2
+commit_interval = {commit}
 [uplink]
 url = "{broker}"
 ack_timeout = 1.0
@@ -79,13 +79,16 @@ poll = {poll}
 class WholeHome:
     """`async with WholeHome(folder, shim) as home`: hardware, broker, collector; then `start()`."""
 
-    def __init__(self, folder: Path, shim: Path, *, poll_s: float = 0.5) -> None:
+    def __init__(
+        self, folder: Path, shim: Path, *, poll_s: float = 0.5, commit_s: float = 0.2
+    ) -> None:
         self.folder = folder
         self.broker = Broker()
         self.gateway: asyncio.subprocess.Process | None = None
         self.ready_s = 0.0
         self._shim = shim
         self._poll_s = poll_s
+        self._commit_s = commit_s
         self._stack = AsyncExitStack()
         self._environment: dict[str, str] = {}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -112,7 +115,7 @@ class WholeHome:
         (self.folder / "hearth.toml").write_text(
             CONFIG.format(
                 folder=self.folder, broker=self.broker.url, port=self.wires.port, chip=LABEL,
-                band=BAND, cjt188=CJT188, poll=self._poll_s,
+                band=BAND, cjt188=CJT188, poll=self._poll_s, commit=self._commit_s,
             )
         )  # fmt: skip
         self.collector = await self._hearth(
