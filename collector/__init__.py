@@ -1,1 +1,1 @@
-"""The far side: stores each event once, acknowledges what is committed, keeps the books."""
+"""The far side: what gateways send is stored once, acknowledged, and its books are kept."""

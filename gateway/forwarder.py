@@ -11,10 +11,6 @@ when the broker confirms it).
   outstanding is then sent again: what arrives twice is stored once.
 - Acknowledgements that do not come are waited for with growing patience (`outbox.py`).
 - An acknowledgement that fits nothing sent is refused, and counted by name.
-
-Counters: sessions, sessions_failed; batches_sent, batches_resent, events_sent, bytes_sent,
-publishes_refused; events_acknowledged; and acks_ taken, stale, never_sent, malformed,
-unknown_version, wrong_journal, wrong_topic.
 """
 
 from __future__ import annotations
@@ -36,12 +32,30 @@ from gateway.pace import Pace
 from gateway.uplink import MqttUplink, Will, ack_topic, state_topic, up_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from gateway.outbox import Backlog
     from gateway.settings import UplinkSettings
     from gateway.uplink import Session, Uplink
 
+# Every counter, so that health can show what never happened, too.
+_COUNTED = (
+    "sessions",
+    "sessions_failed",
+    "batches_sent",
+    "batches_resent",
+    "events_sent",
+    "bytes_sent",
+    "publishes_refused",
+    "events_acknowledged",
+    "acks_taken",
+    "acks_stale",  # the answer to another sending of the same batch
+    "acks_never_sent",
+    "acks_malformed",
+    "acks_unknown_version",
+    "acks_wrong_journal",
+    "acks_wrong_topic",
+)
 # Delays between tries to connect: fast enough for a broker that restarts, slow enough for one that
 # is down for a night. Urgent events do not wait for them.
 RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.5, 30.0
@@ -90,7 +104,7 @@ class Forwarder:
         self._backlog = backlog
         self._uplink = uplink or uplink_of(gateway, settings)
         self._outboxes = {lane: Outbox(lane, backlog, settings.ack_timeout) for lane in Lane}
-        self._counters: Counter[str] = Counter()
+        self._counters = Counter(dict.fromkeys(_COUNTED, 0))
         self._connected = False
         self._last_error: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -110,7 +124,7 @@ class Forwarder:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """How often what happened, by the names at the top of this file."""
+        """How often what happened, by the names of _COUNTED."""
         return dict(self._counters)
 
     @property
@@ -126,8 +140,6 @@ class Forwarder:
         """
         self._loop = asyncio.get_running_loop()
         backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_CAP_S)
-        for outbox in self._outboxes.values():
-            outbox.grown()  # nobody told while this was not running
         try:
             while True:
                 started_s = time.monotonic()
@@ -172,18 +184,12 @@ class Forwarder:
     async def _converse(self, session: Session) -> None:
         largest = min(self._settings.max_batch_bytes, MAX_BATCH_BYTES, session.max_payload)
         pace = Pace(largest - BATCH_HEAD_BYTES, _routine_places(session.window))
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._tell_online(session))
-                tasks.create_task(self._receive(session))
-                for outbox in self._outboxes.values():
-                    tasks.create_task(self._pump(session, outbox, pace, tasks))
-        except BaseExceptionGroup as errors:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                # A TaskGroup that fails while it is cancelled forgets the cancellation.
-                raise asyncio.CancelledError from errors
-            raise _first_of(errors) from errors
+        crew = _Crew()
+        crew.start(self._tell_online(session))
+        crew.start(self._receive(session))
+        for outbox in self._outboxes.values():
+            crew.start(self._pump(session, outbox, pace, crew))
+        await crew.work()
 
     async def _tell_online(self, session: Session) -> None:
         try:
@@ -215,9 +221,7 @@ class Forwarder:
             self._progress.set()
         return verdict
 
-    async def _pump(
-        self, session: Session, outbox: Outbox, pace: Pace, tasks: asyncio.TaskGroup
-    ) -> None:
+    async def _pump(self, session: Session, outbox: Outbox, pace: Pace, crew: _Crew) -> None:
         """Send what an outbox has, as soon as it may go."""
         urgent = outbox.lane is Lane.URGENT
         while True:
@@ -234,7 +238,7 @@ class Forwarder:
             outbox.outstanding.sent(outgoing.parcel)
             if not urgent:
                 pace.sent(len(payload))
-            tasks.create_task(self._send(session, outbox, outgoing, payload, pace))
+            crew.start(self._send(session, outbox, outgoing, payload, pace))
 
     def _settled(self, outbox: Outbox) -> None:
         """A lane has nothing to send now: routine may go, and a drain may be over."""
@@ -287,12 +291,12 @@ class Forwarder:
         if loop is None:
             return  # not running; the journal is asked anyway when it starts
         try:
-            loop.call_soon_threadsafe(self._grown, lane)
+            loop.call_soon_threadsafe(self._wake, lane)
         except RuntimeError:  # the loop was closed between these lines
             return
 
-    def _grown(self, lane: Lane) -> None:
-        self._outboxes[lane].grown()
+    def _wake(self, lane: Lane) -> None:
+        self._outboxes[lane].wake.set()
         if lane is Lane.URGENT:
             self._urgent_came.set()
 
@@ -311,10 +315,36 @@ def _routine_places(window: int) -> int:
     return max(1, min(ROUTINE_PLACES, window - URGENT_PLACES))
 
 
-def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that ended a session: what is not the uplink's fault first."""
-    leaves = [
-        _first_of(error) if isinstance(error, BaseExceptionGroup) else error
-        for error in errors.exceptions
-    ]
-    return min(leaves, key=lambda error: isinstance(error, UplinkError))
+class _Crew:
+    """Tasks that end together: with the first that fails, or when the crew is cancelled.
+
+    Not a TaskGroup: when it fails while it is cancelled, the TaskGroup of Python 3.11 forgets the
+    cancellation, and a forwarder that should stop would connect again.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        """Add a task."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def work(self) -> None:
+        """Until a task fails; raises what it raised, when all have ended."""
+        try:
+            await self._failed
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not self._failed.done():
+            self._failed.set_exception(error)

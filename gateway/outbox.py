@@ -95,7 +95,7 @@ class Outbox:
         self.wake = asyncio.Event()  # something happened that its sender may wait for
         self._backlog = backlog
         self._ack_timeout_s = ack_timeout_s
-        self._exhausted = False  # the journal had nothing more when it was last asked
+        self._nothing_at = -1  # what was durable when the journal had nothing more to read
         self._patience = Backoff(ack_timeout_s, max(PATIENCE_CAP_S[lane], ack_timeout_s))
         self._ask_again_at_s = -inf
 
@@ -103,7 +103,7 @@ class Outbox:
     def drained(self) -> bool:
         """Everything durable is acknowledged, or lost and told."""
         reached = self.outstanding.freed >= self._backlog.durable(self.lane)
-        return not self.outstanding and (self._exhausted or reached)
+        return not self.outstanding and (reached or self._exhausted)
 
     @property
     def pressing(self) -> bool:
@@ -111,10 +111,10 @@ class Outbox:
         more = not self._exhausted and len(self.outstanding) < MAX_OUTSTANDING
         return more or self.outstanding.next_queued() is not None
 
-    def grown(self) -> None:
-        """The journal has more."""
-        self._exhausted = False
-        self.wake.set()
+    @property
+    def _exhausted(self) -> bool:
+        """The journal has nothing that was not read. It may end in a hole, so seqs do not tell."""
+        return self._nothing_at == self._backlog.durable(self.lane)
 
     async def next(self, max_bytes: int, limit_bytes: int) -> Outgoing | None:
         """The next batch; None if there is nothing to send now. Clears `wake` first.
@@ -133,9 +133,10 @@ class Outbox:
                 return outgoing
         if self._exhausted or len(self.outstanding) >= MAX_OUTSTANDING:
             return None
+        durable = self._backlog.durable(self.lane)
         run = await self._read(self.outstanding.read_through, max_bytes)
         if run is None:
-            self._exhausted = not self.wake.is_set()
+            self._nothing_at = durable
             return None
         events = run.payloads[:MAX_BATCH_EVENTS]
         return Outgoing(self.outstanding.add(run.first, run.first + len(events) - 1), events)

@@ -21,8 +21,14 @@ QUEUE_LIMIT_S = 0.25
 MIN_BATCH_BYTES = 1024
 # The first window of a connection: half a second of the slowest link (GPRS, 8 KB/s).
 FIRST_WINDOW_BYTES = 4096
+# After the first halving the window grows by this part of itself in one round trip: on a slow link
+# slowly, and a satellite's window is whole again in half a dozen seconds.
+GROWTH_PARTS = 8
+# On a slow link the window is sent in so many batches: with one, the link would be idle while its
+# PUBACK comes back.
+BATCHES_IN_FLIGHT = 4
 # How long a shortest round trip is believed; RFC 6817 keeps ten minutes, gateways roam faster.
-BASE_LIFETIME_S = 60.0
+BASE_LIFETIME_S = 30.0
 
 
 class Pace:
@@ -48,7 +54,9 @@ class Pace:
     @property
     def batch_bytes(self) -> int:
         """How large the next batch may be."""
-        return min(self.max_batch_bytes, int(self._window))
+        return min(
+            self.max_batch_bytes, max(int(self._window / BATCHES_IN_FLIGHT), MIN_BATCH_BYTES)
+        )
 
     def admits(self, size: int) -> bool:
         """Whether a batch of this size may go now. One may always go."""
@@ -75,7 +83,8 @@ class Pace:
             self._halve(now_s)
 
     def _grow(self, size: int) -> None:
-        step = size if self._growing_fast else self.max_batch_bytes * size / self._window
+        careful = max(MIN_BATCH_BYTES, self._window / GROWTH_PARTS) * size / self._window
+        step = size if self._growing_fast else careful
         self._window = min(self._window + step, self._max_window)
 
     def _halve(self, now_s: float) -> None:

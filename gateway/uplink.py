@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import aiomqtt
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -59,6 +60,8 @@ TOPIC_ROOT = "hearth/v1"
 WINDOW = 20
 # CONNACK of a broker that works comes in one round trip; a 2G modem that wakes takes some seconds.
 CONNECT_TIMEOUT_S = 10.0
+# A broker that took the connection and does not answer MQTT 5 in this time may not speak it.
+FALL_BACK_AFTER_S = 3.0
 # A goodbye is a courtesy: the broker finds out anyway.
 GOODBYE_TIMEOUT_S = 1.0
 # A broker that answers pings but holds a PUBACK this long is stuck; another connection may help.
@@ -213,23 +216,25 @@ class MqttUplink:
         known, self._version = self._version, None
         tries = (known,) if known else (aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311)
         for version in tries:
-            client = await self._client(version)
+            more = version is not tries[-1]
+            client = await self._client(version, FALL_BACK_AFTER_S if more else CONNECT_TIMEOUT_S)
             try:
                 await client.arrive()
             except (aiomqtt.MqttError, OSError) as error:
-                if version is not tries[-1] and client.version_refused(error):
+                if more and client.version_refused(error):
                     continue
                 raise _lost(self._settings.url, error) from error
             self._version = version
             return client
         raise UplinkLost("the broker speaks neither MQTT 5 nor 3.1.1", where=self._settings.url)
 
-    async def _client(self, version: aiomqtt.ProtocolVersion) -> _Client:
+    async def _client(self, version: aiomqtt.ProtocolVersion, timeout_s: float) -> _Client:
         settings, url = self._settings, urlsplit(self._settings.url)
         return _Client(
             url.hostname or "",
             url.port or _DEFAULT_PORTS[url.scheme],
             window=self._window,
+            timeout=timeout_s,
             identifier=self._client_id or None,
             protocol=version,
             username=settings.username or None,
@@ -328,9 +333,8 @@ class _Client(aiomqtt.Client):
             # paho pings after this time of silence and gives up after as much again, so half of
             # it finds a half-open link within what the settings promise.
             keepalive=max(1, keepalive // 2),
-            timeout=CONNECT_TIMEOUT_S,
             clean_session=None if v5 else True,
-            clean_start=True,
+            clean_start=True if v5 else MQTT_CLEAN_START_FIRST_ONLY,  # its default; 3.1.1 has none
             properties=_connect_properties(window) if v5 else None,
             max_inflight_messages=window,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
@@ -345,7 +349,6 @@ class _Client(aiomqtt.Client):
         self.inbox = _Inbox()
         self._lost: UplinkLost | None = None
         self._connect_error: OSError | None = None
-        self._closed_early = False
 
     # --- coming and going ---
 
@@ -355,12 +358,14 @@ class _Client(aiomqtt.Client):
         try:
             await asyncio.shield(connecting)
         except asyncio.CancelledError:
+            self._connected.cancel()  # do not wait for CONNACK, too
             await asyncio.wait([connecting])
             self._close()
             raise
         except aiomqtt.MqttError as error:
             self._close()
             raise self._connect_error or error from error
+        self.timeout = CONNECT_TIMEOUT_S
         self._disconnected.add_done_callback(self._on_lost)
         if self._client.socket() is None:  # closed between CONNACK and here
             self._fail("the link to the broker was lost at once")
@@ -375,8 +380,13 @@ class _Client(aiomqtt.Client):
         self._fail("the session was ended")
 
     def version_refused(self, error: Exception) -> bool:
-        """Whether this failure to connect can mean: the broker does not speak this version."""
-        return _code(error) == _UNSUPPORTED_PROTOCOL or self._closed_early
+        """Whether this failure to connect can mean: the broker does not speak this version.
+
+        Some say so; some hang up; amqtt waits for the rest of what it takes for a 3.1.1 packet.
+        """
+        code = _code(error)
+        no_answer = isinstance(error, aiomqtt.MqttError) and code is None
+        return no_answer or code == _UNSUPPORTED_PROTOCOL
 
     def check(self) -> None:
         """UplinkLost if the link is lost."""
@@ -393,12 +403,24 @@ class _Client(aiomqtt.Client):
     def _close(self) -> None:
         """Close the socket now and take it off the event loop."""
         sock = self._client.socket()
-        if sock is not None:
+        if sock is not None and sock.fileno() >= 0:
             self._on_socket_unregister_write(self._client, None, sock)
             self._on_socket_close(self._client, None, sock)
             sock.close()
         if self._disconnected.done() and not self._disconnected.cancelled():
             self._disconnected.exception()  # seen: it was told as UplinkLost
+
+    def _on_socket_register_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:  # noqa: ARG002
+        """Write when there is room, unless the socket is closed before the loop gets to it.
+
+        aiomqtt would watch the bare number, which by then can be another connection's.
+        """
+        self._loop.call_soon_threadsafe(self._watch_writable, sock)
+
+    def _watch_writable(self, sock: Any) -> None:
+        number = sock.fileno()
+        if number >= 0 and self._client.socket() is sock:
+            self._loop.add_writer(number, self._client.loop_write)
 
     def _on_connect(
         self,
@@ -423,7 +445,6 @@ class _Client(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         if not self._connected.done():
-            self._closed_early = True
             self._connected.set_exception(aiomqtt.MqttError("closed before CONNACK"))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
 
@@ -648,12 +669,16 @@ def _code(error: Exception) -> int | None:
 def _hint(error: Exception) -> str:
     if _code(error) in _BAD_CREDENTIALS:
         return "the broker does not know this client; look at username, password_file, cert"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "the broker's certificate must be signed by `ca` and name the host of `url`"
-    if isinstance(error, ssl.SSLError):
-        return "does the broker speak TLS on this port, and does it ask for a client certificate?"
-    if isinstance(error, socket.gaierror):
-        return "the broker's name does not resolve; look at the name and at DNS"
     if getattr(error, "errno", None) == errno.ECONNREFUSED:
         return "nobody listens there; is the broker running, is the port right?"
-    return "is the broker reachable from here?"
+    hints = (hint for kind, hint in _HINTS.items() if isinstance(error, kind))
+    return next(hints, "is the broker reachable from here?")
+
+
+# The narrower error first: each is also one of those after it that it derives from.
+_HINTS: dict[type[Exception], str] = {
+    ssl.SSLCertVerificationError: "its certificate must be signed by `ca` and name the host",
+    ssl.SSLError: "does it speak TLS on this port, and does it ask for a client certificate?",
+    socket.gaierror: "the broker's name does not resolve; look at the name and at DNS",
+    aiomqtt.MqttError: "it took the connection but gives no answer; does it want TLS?",
+}

@@ -47,14 +47,7 @@ class Meta:
             fd = files.open(path)
         except FileNotFoundError:
             return None
-        slots = []
-        for index in range(2):
-            try:
-                slots.append(decode_meta(files.pread(fd, BLOCK, index * BLOCK)))
-            except UnknownVersion:
-                raise
-            except (DecodeError, OSError):
-                continue  # the other slot may do; none intact makes the journal rebuild meta
+        slots = read_slots(files, fd)
         if not slots:
             files.close(fd)
             return None
@@ -102,6 +95,19 @@ class Meta:
         slot = encode_meta(self.state, self._generation).ljust(BLOCK, b"\0")
         self._files.pwrite(self._fd, slot, (self._generation % 2) * BLOCK)
         self._files.fdatasync(self._fd)
+
+
+def read_slots(files: Files, fd: int) -> list[tuple[int, MetaState]]:
+    """Generation and state of every intact slot."""
+    slots = []
+    for index in range(2):
+        try:
+            slots.append(decode_meta(files.pread(fd, BLOCK, index * BLOCK)))
+        except UnknownVersion:
+            raise
+        except (DecodeError, OSError):
+            continue  # being written, or damaged: the other slot may do
+    return slots
 
 
 def _put(pair: tuple[int, int], lane: Lane, value: int) -> tuple[int, int]:

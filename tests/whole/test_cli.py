@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cbor2
@@ -113,6 +115,28 @@ def test_a_second_daemon_is_refused(tmp_path, store):
     text = _error(hearth("run", "-c", str(_config(tmp_path))), 1)
     assert f"process {os.getpid()} has this journal open" in text
     journal.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem of 1 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small filesystem")
+    mount = tmp_path / "small"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)]
+    if subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("no mount(8) here")
+    yield mount
+    subprocess.run(["umount", str(mount)], check=True)
+
+
+def test_a_disk_that_is_too_small_says_how_much_is_missing(small_disk, tmp_path):
+    config = _config(tmp_path)
+    config.write_text(config.read_text().replace(f"{tmp_path}/journal", f"{small_disk}/journal"))
+    text = _error(hearth("run", "-c", str(config)), 1)
+    assert "the journal needs" in text
+    assert re.search(r"hint: free \d\.\d MiB, or set a smaller \[journal\] quota", text)
 
 
 def test_journal_inspect(store):

@@ -1,0 +1,88 @@
+"""The tables of the SQLite store, and how an older file becomes a newer one.
+
+Made to be read by people: journals and boots are hexadecimal, lanes, kinds and time qualities are
+words, times are milliseconds since 1970 UTC, `body` is JSON with SenML's labels. For example, every
+heart rate of a band:
+
+    SELECT datetime(time / 1000, 'unixepoch'), record.value ->> 'v'
+    FROM events, json_each(body, '$.measurements') AS record
+    WHERE device = 'band-1' AND record.value ->> 'n' = 'heart_rate';
+
+`events` is WITHOUT ROWID: seqs come in order, so the table is its own index, and a row is found and
+compared without a second tree. MIGRATIONS only grows: `user_version` of a file says how many of
+them it has seen.
+"""
+
+from __future__ import annotations
+
+_VERSION_1 = (
+    """
+    CREATE TABLE events (
+        journal TEXT NOT NULL,
+        gateway TEXT NOT NULL,
+        lane TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        device TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        time INTEGER NOT NULL,
+        time_quality TEXT NOT NULL,
+        boot TEXT NOT NULL,
+        uptime INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        PRIMARY KEY (journal, lane, seq)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX events_by_time ON events (gateway, time)",
+    # The few rows whose time may still change.
+    """
+    CREATE INDEX events_by_boot ON events (journal, boot)
+    WHERE time_quality <> 'synchronised'
+    """,
+    """
+    CREATE TABLE streams (
+        journal TEXT NOT NULL,
+        lane TEXT NOT NULL,
+        gateway TEXT NOT NULL,
+        stored INTEGER NOT NULL,
+        duplicates INTEGER NOT NULL,
+        conflicts INTEGER NOT NULL,
+        PRIMARY KEY (journal, lane)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE gaps (
+        journal TEXT NOT NULL,
+        lane TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        PRIMARY KEY (journal, lane, first, last, reason)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE anchors (
+        journal TEXT NOT NULL,
+        boot TEXT NOT NULL,
+        uptime INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        PRIMARY KEY (journal, boot)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE refused (
+        id INTEGER PRIMARY KEY,
+        reason TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        topic TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        payload BLOB NOT NULL,
+        first_seen INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL,
+        times INTEGER NOT NULL,
+        UNIQUE (reason, detail, digest)
+    ) STRICT
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)

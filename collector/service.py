@@ -1,0 +1,176 @@
+"""The collector: subscribes, stores, and acknowledges what is committed.
+
+Each lane has a pipeline of its own, with its own connection: so a call does not stand behind
+readings in the broker's queue either. Decoding and storing is done on a thread, by one lane at a
+time: two threads would get in each other's way (the interpreter runs one, SQLite writes for one).
+Routine work is cut into short turns, so a call waits for one of them at most.
+
+    receive a group -> judge it -> commit it -> acknowledge, while the next comes
+
+The broker gets its PUBACK for a message when the message is received here, and no more than its
+window of them wait: a collector that cannot keep up, or whose disk is full, slows its broker down
+and does not grow. What is lost on the way, gateways send again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, TypeVar
+
+from collector.ingest import Ingest, Intake, judge
+from gateway.backoff import Backoff
+from gateway.errors import PublishRefused, SettingsError, StoreError, UplinkError
+from gateway.model import Lane
+from gateway.uplink import MqttUplink, up_topic
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from collector.store import Store
+    from gateway.settings import UplinkSettings
+    from gateway.uplink import Message, Session, Uplink
+
+# Always there, so that who shows them need not ask; with those of Ingest.
+_TOTALS = ("sessions", "sessions_failed", "dropped", "store_errors", "acks", "acks_refused")
+
+W = TypeVar("W")
+T = TypeVar("T")
+
+# The most messages received at once; the broker's window is not much larger.
+GROUP = 64
+# A turn of routine work ends after so many events: ten to twenty milliseconds, which a call waits.
+TURN_EVENTS = 250
+RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.5, 30.0
+# A full disk is not freed sooner by asking more often; a locked file may be.
+STORE_RETRY_FIRST_S, STORE_RETRY_CAP_S = 0.1, 10.0
+
+
+class Collector:
+    """Stores what gateways send.
+
+    Args:
+        settings: the broker, as in `[uplink]`; `ack` and `max_batch` mean nothing here.
+        store: where events go; it is not closed here.
+        share: name of a shared subscription (MQTT 5), so that several collectors split the work.
+        uplink: makes the uplink of each lane; by default the broker of `settings`.
+    """
+
+    def __init__(
+        self,
+        settings: UplinkSettings,
+        store: Store,
+        *,
+        share: str = "",
+        uplink: Callable[[], Uplink] | None = None,
+    ) -> None:
+        make = uplink or (lambda: MqttUplink(settings))
+        self._uplinks = {lane: make() for lane in Lane}
+        self._prefix = f"$share/{share}/" if share else ""
+        self._ingest = Ingest(store)
+        self._turn = asyncio.Lock()  # fair: who waits is next, and a call is the only other one
+        self._counters = Counter(dict.fromkeys(_TOTALS, 0))
+        self._connected: set[Lane] = set()
+        self._last_error: Exception | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether every lane is subscribed."""
+        return len(self._connected) == len(Lane)
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """How often what happened: those of Ingest, and those of _TOTALS."""
+        return {**self._ingest.counters, **self._counters}
+
+    @property
+    def last_error(self) -> Exception | None:
+        """Why a session failed, the store refused or an acknowledgement was refused last."""
+        return self._last_error
+
+    async def run(self) -> None:
+        """Collect until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for lane in Lane:
+                tasks.create_task(self._serve(lane))
+
+    async def _serve(self, lane: Lane) -> None:
+        """One lane, session after session."""
+        backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_CAP_S)
+        while True:
+            try:
+                async with self._uplinks[lane].session() as session:
+                    await session.subscribe(self._prefix + up_topic("+", lane))
+                    backoff.reset()
+                    self._counters["sessions"] += 1
+                    self._connected.add(lane)
+                    await self._collect(session, lane)
+            except (UplinkError, SettingsError) as error:
+                self._last_error = error
+                self._counters["sessions_failed"] += 1
+            finally:
+                self._connected.discard(lane)
+            await asyncio.sleep(backoff.next_s())
+
+    async def _collect(self, session: Session, lane: Lane) -> None:
+        """One session. The answers to one group go out while the next is stored."""
+        answering: asyncio.Task[None] | None = None
+        dropped = 0
+        try:
+            while True:
+                messages = await session.receive(GROUP)
+                self._counters["dropped"] += session.dropped - dropped
+                dropped = session.dropped
+                async for answers in self._store(messages, lane):
+                    if answering is not None:
+                        await answering
+                    answering = asyncio.create_task(self._answer(session, answers))
+        finally:
+            if answering is not None:
+                answering.cancel()
+                await asyncio.wait([answering])
+                if not answering.cancelled():
+                    answering.exception()  # the link that failed it has failed this, too
+
+    async def _store(
+        self, messages: Sequence[Message], lane: Lane
+    ) -> AsyncIterator[tuple[Message, ...]]:
+        """Judge and commit a group, turn by turn; the answers to what each turn committed."""
+        if lane is Lane.URGENT:
+            yield await self._take_turn(self._judge_and_keep, messages)
+            return
+        waiting = Intake()
+        for message in messages:
+            intake = await self._take_turn(judge, [message])
+            if waiting.events and waiting.events + intake.events > TURN_EVENTS:
+                yield await self._take_turn(self._ingest.keep, waiting)
+                waiting = Intake()
+            waiting = waiting.joined(intake)
+        yield await self._take_turn(self._ingest.keep, waiting)
+
+    def _judge_and_keep(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        return self._ingest.keep(judge(messages))
+
+    async def _take_turn(self, work: Callable[[W], T], what: W) -> T:
+        """Do some work on a thread when it is our turn; tried again until the store takes it."""
+        backoff = Backoff(STORE_RETRY_FIRST_S, STORE_RETRY_CAP_S)
+        while True:
+            try:
+                async with self._turn:
+                    return await asyncio.to_thread(work, what)
+            except StoreError as error:
+                self._last_error = error
+                self._counters["store_errors"] += 1
+            await asyncio.sleep(backoff.next_s())
+
+    async def _answer(self, session: Session, answers: Sequence[Message]) -> None:
+        await asyncio.gather(*(self._acknowledge(session, answer) for answer in answers))
+
+    async def _acknowledge(self, session: Session, answer: Message) -> None:
+        try:
+            await session.publish(answer.topic, answer.payload)
+        except PublishRefused as error:
+            self._last_error = error
+            self._counters["acks_refused"] += 1
+        else:
+            self._counters["acks"] += 1
