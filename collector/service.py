@@ -39,9 +39,10 @@ T = TypeVar("T")
 
 # The most messages received at once; the broker's window is not much larger.
 GROUP = 64
-# A turn of routine work ends after so many events: ten to twenty milliseconds, which a call waits.
-TURN_EVENTS = 250
-RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.5, 30.0
+# A turn of routine work ends after so many events: five to ten milliseconds, which a call waits.
+TURN_EVENTS = 150
+# There are few collectors, and a call may wait in every gateway: no long pauses here.
+RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.2, 2.0
 # A full disk is not freed sooner by asking more often; a locked file may be.
 STORE_RETRY_FIRST_S, STORE_RETRY_CAP_S = 0.1, 10.0
 

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from collector.books import Book, merge
+from collector.checkpoint import Checkpointer
 from collector.delivery import Delivery, Outcome, Reason, Refusal, Row, digest_of
 from collector.schema import MIGRATIONS
 from gateway.codec import gap_of
@@ -61,6 +62,7 @@ class SqliteStore:
         except StoreError:
             self._db.close()
             raise
+        self._checkpointer = Checkpointer(path)
 
     def commit(
         self, deliveries: Sequence[Delivery], refusals: Sequence[Refusal]
@@ -72,6 +74,7 @@ class SqliteStore:
                 self._refuse(refusal)
             if refusals:
                 self._trim()
+        self._checkpointer.committed(sum(outcome.stored for outcome in outcomes))
         return outcomes
 
     def books(self) -> list[Book]:
@@ -85,6 +88,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Release the file."""
+        self._checkpointer.close()
         with self._lock, self._errors():
             self._db.close()
 
@@ -94,6 +98,7 @@ class SqliteStore:
         with self._errors():
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")  # checkpoint.py does it
         with self._transaction():
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version > len(MIGRATIONS):

@@ -13,10 +13,10 @@ class Backoff:
     """Delays that double from `first_s` to `cap_s`; each drawn between half and whole."""
 
     def __init__(self, first_s: float, cap_s: float, *, rng: random.Random | None = None) -> None:
-        self._first_s = first_s
+        self._first_s = min(first_s, cap_s)
         self._cap_s = cap_s
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
-        self._ceiling_s = first_s
+        self._ceiling_s = self._first_s
 
     def next_s(self) -> float:
         """The next delay in seconds."""

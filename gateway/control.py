@@ -65,7 +65,7 @@ class ControlServer:
     def _answer(self, line: bytes) -> dict[str, object]:
         try:
             request = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter for a line of brackets
             return {"error": "not JSON"}
         ask = request.get("ask") if isinstance(request, dict) else None
         if not isinstance(ask, str) or ask not in self._answers:

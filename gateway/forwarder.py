@@ -59,6 +59,8 @@ _COUNTED = (
 # Delays between tries to connect: fast enough for a broker that restarts, slow enough for one that
 # is down for a night. Urgent events do not wait for them.
 RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.5, 30.0
+# While an urgent event waits, no pause is longer than this.
+RECONNECT_URGENT_CAP_S = 1.0
 # Even with an urgent event waiting, a broker that just refused us is given a moment.
 RECONNECT_LEAST_S = 0.2
 # A session that held this long was good: when it breaks, start from the shortest delay again.
@@ -301,8 +303,10 @@ class Forwarder:
             self._urgent_came.set()
 
     async def _pause(self, delay_s: float) -> None:
-        """Wait before the next try; an urgent event cuts it short."""
+        """Wait before the next try; shorter while an urgent event waits, or when one comes."""
         self._urgent_came.clear()
+        if not self._outboxes[Lane.URGENT].drained:
+            delay_s = min(delay_s, RECONNECT_URGENT_CAP_S)
         await asyncio.sleep(min(delay_s, RECONNECT_LEAST_S))
         try:
             async with asyncio.timeout(max(0, delay_s - RECONNECT_LEAST_S)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from contextlib import suppress
 
 
 class Systemd:
@@ -36,5 +37,8 @@ class Systemd:
         address = self._address
         if address.startswith("@"):  # the abstract namespace
             address = "\0" + address[1:]
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        # sd_notify(3) advises to ignore failures: the service manager acts on what it does not
+        # hear, and neither its absence nor a full queue may keep a call waiting.
+        with socket.socket(socket.AF_UNIX, kind) as sock, suppress(OSError):
             sock.sendto(message.encode(), address)

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.driver import Driver, load_driver
 from gateway.errors import SettingsError, UnknownDriver
-from gateway.settings import BusSettings, DeviceSettings, read_table
+from gateway.settings import BusSettings, DeviceSettings, at, read_table
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -40,15 +40,18 @@ def plan(settings: Settings) -> list[Planned]:
 def _plan_one(
     settings: Settings, device: DeviceSettings, buses: dict[str, BusSettings], faults: list[str]
 ) -> Planned | None:
+    def fault(key: str, what: str) -> None:
+        faults.append(f"{at(device.place, key, settings.source)}: {what}")
+
     try:
         driver = load_driver(device.driver)
     except UnknownDriver as error:
-        faults.append(f"{device.place}: {error}" + (f"; {error.hint}" if error.hint else ""))
+        fault("driver", f"{error}; {error.hint}" if error.hint else str(error))
         return None
     if driver.needs_bus and not device.bus:
-        faults.append(f"{device.place}.bus: missing; {device.driver} devices hang on a [[bus]]")
+        fault("bus", f"missing; {device.driver} devices hang on a [[bus]]")
     if device.bus and not driver.needs_bus:
-        faults.append(f"{device.place}.bus: {device.driver} devices do not hang on a bus")
+        fault("bus", f"{device.driver} devices do not hang on a bus")
     options = read_table(
         device.options, driver.Settings, device.place, faults, source=settings.source
     )
@@ -57,5 +60,6 @@ def _plan_one(
     try:
         driver.check(options)
     except SettingsError as error:
-        faults += [f"{device.place}: {fault}" for fault in error.faults]
+        for what in error.faults:
+            fault("", what)
     return Planned(driver, options, device, buses.get(device.bus))

@@ -16,12 +16,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.errors import SettingsError
+from gateway.strict import MAX_TEXT
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
+Label = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]  # longer, and no event could carry it
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +36,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class JournalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[journal]`: where events wait, and how much room they have (bytes)."""
 
-    path: str = "/var/lib/hearth/journal"
+    path: Annotated[str, msgspec.Meta(min_length=1)] = "/var/lib/hearth/journal"
     quota: str = "256 MiB"
     commit_interval: Annotated[float, msgspec.Meta(gt=0, le=60)] = 2.0
 
@@ -68,7 +70,7 @@ class UplinkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[control]`: the Unix socket on which the daemon answers the command line."""
 
-    socket: str = "/run/hearth/control.sock"
+    socket: Annotated[str, msgspec.Meta(min_length=1)] = "/run/hearth/control.sock"
 
 
 class BusSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,8 +89,8 @@ class DeviceSettings(msgspec.Struct, frozen=True):
     id: Name
     driver: Name
     bus: str = ""
-    room: str = ""
-    resident: str = ""
+    room: Label = ""
+    resident: Label = ""
     options: dict[str, Any] = {}
     place: str = ""  # where in the file, for faults of the options
 
@@ -119,8 +121,13 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "control": ControlSettings,
 }
 _COMMON_DEVICE_KEYS = frozenset({"id", "driver", "bus", "room", "resident"})
-_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)\Z")
+_SIZE = re.compile(r"^(\d{1,12}(?:\.\d{1,12})?)\s*(B|KiB|MiB|GiB)\Z")
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+# Least and most. The journal needs its least number of its smallest segments, and no more than a
+# disk has; batches below a KiB are mostly overhead, above MAX_BATCH_BYTES no collector takes them.
+_QUOTA_RANGE = ("2 MiB", "1024 GiB")
+_BATCH_RANGE = ("1 KiB", "256 KiB")
+_OWN_DEVICES = frozenset({"gateway", "journal"})  # what hearth calls itself in its own events
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -141,7 +148,7 @@ def parse(text: str, file: str = "hearth.toml") -> Settings:
     """Read the text of a configuration file; `file` is its name in messages."""
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also a number of 5000 digits, 1000 brackets
         raise SettingsError([f"{file}: not TOML: {error}"]) from error
     reader = _Reader(text, file)
     settings = reader.read(tables)
@@ -183,17 +190,17 @@ def read_table(
     before = len(faults)
     fields = {field.encode_name: field for field in msgspec.structs.fields(into)}
     faults += [
-        f"{_at(place, key, source)}: unknown key{_did_you_mean(key, fields)}"
-        for key in table.keys() - fields.keys()
+        f"{at(place, key, source)}: unknown key{_did_you_mean(key, fields)}"
+        for key in sorted(table.keys() - fields.keys())
     ]
     for name, field in fields.items():
         if name in table:
             try:
                 found[field.name] = msgspec.convert(table[name], field.type)
             except msgspec.ValidationError as error:
-                faults.append(f"{_at(place, name, source)}: {_plain(error)}")
+                faults.append(f"{at(place, name, source)}: {_plain(error)}")
         elif field.required:
-            faults.append(f"{_at(place, name, source)}: missing")
+            faults.append(f"{at(place, name, source)}: missing")
     if len(faults) > before:
         faults[before:] = sorted(faults[before:], key=_line_of)
         return None
@@ -209,7 +216,7 @@ class _Reader:
         self.faults: list[str] = []
 
     def read(self, tables: dict[str, Any]) -> Settings:
-        for name in tables.keys() - _SECTIONS.keys() - {"bus", "device"}:
+        for name in sorted(tables.keys() - _SECTIONS.keys() - {"bus", "device"}):
             known = {**_SECTIONS, "bus": None, "device": None}
             self._fault(name, "", f"unknown section{_did_you_mean(name, known)}")
         sections: dict[str, Any] = {}
@@ -218,10 +225,11 @@ class _Reader:
                 sections[name] = self._table(tables.get(name, {}), kind, name)
         buses = self._array(tables, "bus", BusSettings)
         devices = self._devices(tables)
-        if not self.faults:
-            self._check_journal(sections.get("journal") or JournalSettings())
-            self._check_uplink(sections["uplink"])
-            self._check_names(buses, devices)
+        if journal := sections.get("journal"):
+            self._check_size("journal", "quota", journal.quota, _QUOTA_RANGE)
+        if uplink := sections["uplink"]:
+            self._check_uplink(uplink)
+        self._check_names(tables)
         if self.faults:
             return Settings(GatewaySettings("faulty"), UplinkSettings(""))
         return Settings(
@@ -268,11 +276,15 @@ class _Reader:
                 devices.append(msgspec.structs.replace(device, options=options, place=place))
         return devices
 
-    def _check_journal(self, journal: JournalSettings) -> None:
+    def _check_size(self, section: str, key: str, text: str, within: tuple[str, str]) -> None:
         try:
-            parse_size(journal.quota)
+            size = parse_size(text)
         except ValueError as error:
-            self._fault("journal", "quota", str(error))
+            self._fault(section, key, str(error))
+            return
+        least, most = within
+        if not parse_size(least) <= size <= parse_size(most):
+            self._fault(section, key, f"{text!r} is not between {least} and {most}")
 
     def _check_uplink(self, uplink: UplinkSettings) -> None:
         try:
@@ -291,33 +303,48 @@ class _Reader:
             self._fault("uplink", "url", "no user or password here; use username, password_file")
         if bool(uplink.cert) != bool(uplink.key):
             self._fault("uplink", "cert", "cert and key go together")
-        try:
-            parse_size(uplink.max_batch)
-        except ValueError as error:
-            self._fault("uplink", "max_batch", str(error))
+        self._check_size("uplink", "max_batch", uplink.max_batch, _BATCH_RANGE)
 
-    def _check_names(self, buses: list[BusSettings], devices: list[DeviceSettings]) -> None:
-        named: list[tuple[str, list[Any]]] = [("bus", buses), ("device", devices)]
-        for name, items in named:
-            seen: dict[str, int] = {}
-            for index, item in enumerate(items):
-                if item.id in seen:
-                    self._fault(f"{name}[{index}]", "id", f"{item.id!r} is used twice")
-                seen[item.id] = index
-        known = {bus.id for bus in buses}
-        for index, device in enumerate(devices):
-            if device.bus and device.bus not in known:
-                self._fault(f"device[{index}]", "bus", f"no [[bus]] with id {device.bus!r}")
+    def _check_names(self, tables: dict[str, Any]) -> None:
+        """Ids are unique, and what is referred to exists; also where other keys have faults."""
+        for name in ("bus", "device"):
+            seen: set[str] = set()
+            for index, item_id in _each(tables, name, "id"):
+                if item_id in seen:
+                    self._fault(f"{name}[{index}]", "id", f"{item_id!r} is used twice")
+                seen.add(item_id)
+        for index, device in _each(tables, "device", "id"):
+            if device in _OWN_DEVICES:
+                self._fault(f"device[{index}]", "id", f"{device!r} is what hearth calls itself")
+        buses = {bus for _, bus in _each(tables, "bus", "id")}
+        for index, bus in _each(tables, "device", "bus"):
+            if bus and bus not in buses:
+                self._fault(f"device[{index}]", "bus", f"no [[bus]] with id {bus!r}")
 
     def _fault(self, section: str, key: str, what: str) -> None:
-        self.faults.append(f"{_at(f'{self.file}:{section}', key, self.text)}: {what}")
+        self.faults.append(f"{at(f'{self.file}:{section}', key, self.text)}: {what}")
 
 
-def _at(place: str, key: str, source: str) -> str:
-    """`file:line: [section] key` if the line can be found, else `file: [section] key`."""
+def _each(tables: dict[str, Any], name: str, key: str) -> list[tuple[int, str]]:
+    """Index and text of a key in an array of tables, wherever there is such a text."""
+    items = tables.get(name, [])
+    rows = items if isinstance(items, list) else []
+    values = [(i, row.get(key)) for i, row in enumerate(rows) if isinstance(row, dict)]
+    return [(index, value) for index, value in values if isinstance(value, str)]
+
+
+def at(place: str, key: str, source: str) -> str:
+    """`file:line: section.key` if the line can be found, else `file: section.key`.
+
+    Args:
+        place: `file:section`, the section as in `uplink` or `device[2]`.
+        key: of the section; empty for the section itself.
+        source: text of the file, or nothing.
+    """
     file, _, section = place.rpartition(":")
     line = _find_line(source, section, key)
-    return f"{file}:{line}: {section}.{key}".rstrip(".") if line else f"{file}: {section}.{key}"
+    named = f"{section}.{key}" if key else section
+    return f"{file}:{line}: {named}" if line else f"{file}: {named}"
 
 
 def _find_line(source: str, section: str, key: str) -> int:
@@ -340,7 +367,7 @@ def _find_line(source: str, section: str, key: str) -> int:
 
 def _line_of(fault: str) -> int:
     parts = fault.split(":", 2)
-    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
+    return int(parts[1]) if len(parts) > 1 and parts[1].isdecimal() else 0
 
 
 def _did_you_mean(name: str, known: dict[str, Any]) -> str:

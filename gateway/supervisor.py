@@ -16,6 +16,7 @@ from gateway.driver import Closable
 from gateway.errors import HearthError
 from gateway.health import DeviceHealth
 from gateway.model import Kind, Observation
+from gateway.strict import MAX_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.driver import Driver
     from gateway.health import Health
     from gateway.journal import Receipt
+    from gateway.model import Scalar
     from gateway.recorder import Recorder
     from gateway.settings import BusSettings, DeviceSettings
 
@@ -53,10 +55,13 @@ class Shared:
         return self._objects[key]  # type: ignore[return-value]  # one key, one kind of object
 
     async def close(self) -> None:
-        """Close all, newest first."""
+        """Close all, newest first; one that cannot be closed does not keep the others open."""
         while self._objects:
-            _, shared = self._objects.popitem()
-            await shared.close()
+            key, shared = self._objects.popitem()
+            try:
+                await shared.close()
+            except Exception as error:  # noqa: BLE001 - hearth stops, nobody else can act on it
+                log.warning("%s could not be closed: %s", key, error)
 
 
 class DeviceContext:
@@ -75,6 +80,7 @@ class DeviceContext:
         self._labels = settings.labels
         self._recorder = recorder
         self._shared = shared
+        self._told = (health.state, health.reason)
         self.health = health
 
     def emit(self, observation: Observation) -> Receipt:
@@ -100,15 +106,15 @@ class DeviceContext:
         """The driver raised; an event if this failure is new."""
         kind = type(error).__name__
         self.health.restarts += 1
-        self._change("failed", str(error) or kind, {"error": kind, "reason": str(error)[:200]})
+        self._change("failed", str(error) or kind, {"error": kind, "reason": str(error)})
 
     def _change(self, state: str, reason: str, detail: dict[str, str | int | float]) -> None:
-        health = self.health
-        if (health.state, health.reason) == (state, reason):
+        self.health.state, self.health.reason = state, reason
+        if self._told == (state, reason):
             return
-        health.state, health.reason = state, reason
-        told = {key: value for key, value in detail.items() if value != ""}
+        told = {key: _sayable(value) for key, value in detail.items() if value != ""}
         self.emit(Observation(Kind.DEVICE, detail={"state": state, **told}))
+        self._told = (state, reason)  # not before: what the journal refused is told another time
 
 
 class Supervisor:
@@ -150,10 +156,16 @@ class Supervisor:
             started = clock.time()
             try:
                 await driver(options, context).run()
+            except asyncio.CancelledError:
+                if _is_cancelled():
+                    raise
+                self._report(context, HearthError("the driver cancelled itself"))
             except Exception as error:  # noqa: BLE001 - one device must not take down another
                 self._report(context, error)
             else:
                 self._report(context, HearthError("the driver ended by itself"))
+            if _is_cancelled():  # a driver may answer a cancellation with an error
+                raise asyncio.CancelledError
             if clock.time() - started > STEADY_S:
                 backoff.reset()
             await asyncio.sleep(backoff.next_s())
@@ -163,5 +175,18 @@ class Supervisor:
         log.warning("%s: %s", context.device, error, exc_info=None if expected else error)
         try:
             context.failed(error)
-        except HearthError as refused:  # the journal is full or closed; the log has the failure
+        except Exception as refused:  # noqa: BLE001 - a full journal; the log has the failure
             log.error("%s: the failure could not be recorded: %s", context.device, refused)  # noqa: TRY400
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody wants this task to end: a driver's own cancelled task looks the same."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _sayable(value: Scalar) -> Scalar:
+    """A reason as an event can carry it: devices and systems say what they like."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "replace").decode()[:MAX_TEXT]

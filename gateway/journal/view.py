@@ -17,7 +17,8 @@ import msgspec
 from gateway.codec import decode_event, gap_of
 from gateway.errors import DecodeError, JournalError, UnknownVersion
 from gateway.journal.files import OsFiles
-from gateway.journal.format import BLOCK, MetaState, RecordType, decode_meta
+from gateway.journal.format import BLOCK, MetaState, RecordType
+from gateway.journal.meta import read_slots
 from gateway.journal.recovery import decide
 from gateway.journal.salvage import ASIDE_SUFFIX, SUFFIX
 from gateway.journal.scan import records, scan
@@ -102,7 +103,7 @@ class JournalView(msgspec.Struct, frozen=True):
     """A whole journal as it was a moment ago."""
 
     path: str
-    meta: MetaState | None  # None: neither slot is intact
+    meta: MetaState | None  # None: missing, or neither slot is intact
     lanes: tuple[LaneView, ...]
 
 
@@ -128,16 +129,12 @@ def view(path: str | Path) -> JournalView:
 
 
 def _meta(files: Files, folder: Path) -> MetaState | None:
-    fd = files.open(folder / "meta")
     try:
-        slots = []
-        for index in range(2):
-            try:
-                slots.append(decode_meta(files.pread(fd, BLOCK, index * BLOCK)))
-            except UnknownVersion:
-                raise
-            except DecodeError:
-                continue  # being written, or damaged: the other slot tells
+        fd = files.open(folder / "meta")
+    except FileNotFoundError:
+        return None  # it is rebuilt at the next start; without lanes beside it there is no journal
+    try:
+        slots = read_slots(files, fd)
         return max(slots, key=lambda slot: slot[0])[1] if slots else None
     finally:
         files.close(fd)

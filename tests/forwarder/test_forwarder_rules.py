@@ -339,6 +339,20 @@ async def test_an_urgent_event_does_not_wait_for_the_next_try_to_connect(monkeyp
         await rig.sent(U, 1)
 
 
+async def test_while_an_urgent_event_waits_the_pauses_are_short(monkeypatch):
+    """One that came during an outage must not wait for the longest pause after it."""
+    monkeypatch.setattr(forwarder_module, "RECONNECT_FIRST_S", 1000.0)
+    monkeypatch.setattr(forwarder_module, "RECONNECT_CAP_S", 1000.0)
+    monkeypatch.setattr(forwarder_module, "RECONNECT_URGENT_CAP_S", 0.01)
+    rig = Rig()
+    rig.uplink.down = UplinkLost("no broker")
+    rig.append(U)
+    async with rig.running():
+        await rig.uplink.until(lambda: rig.forwarder.counters.get("sessions_failed") > 3)
+        rig.uplink.down = None
+        await rig.sent(U, 1)
+
+
 async def test_a_journal_that_fails_ends_the_run():
     rig = Rig()
 

@@ -11,10 +11,12 @@ from brokers import needs_mosquitto, settings_for, until
 from paho.mqtt.enums import CallbackAPIVersion
 
 from drivers.sim.broker import Broker, free_port
-from gateway import uplink as uplink_module
 from gateway.errors import PublishRefused, SettingsError, UplinkLost
 from gateway.settings import UplinkSettings
-from gateway.uplink import INBOX_MESSAGES, PACKET_ALLOWANCE, MqttUplink, Will
+from gateway.uplink import MqttUplink, Will
+from gateway.uplink import client as uplink_module
+from gateway.uplink.client import PACKET_ALLOWANCE
+from gateway.uplink.inbox import INBOX_MESSAGES
 
 pytestmark = needs_mosquitto
 

@@ -1,0 +1,250 @@
+"""The wire format, held from two sides: golden files, and the schema judged by an independent tool.
+
+`fixtures/wire-v1/*.json` describes objects, the `.cbor` beside each is how version 1 writes them,
+for ever. A new file is described in JSON first, and then its bytes are made by
+
+    python -c "from tests.test_wire_schema import write_golden; write_golden('event-new')"
+
+run in the repository with `tests` on PYTHONPATH. Existing bytes are never made anew: if this
+hearth would write them otherwise, it does not speak version 1.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import assume, given
+from wire_strategies import acks, batches, events, gaps, texts
+
+from gateway.codec import (
+    decode_ack,
+    decode_batch,
+    decode_event,
+    encode_ack,
+    encode_batch,
+    encode_event,
+    observe_gap,
+)
+from gateway.errors import DecodeError
+from gateway.model import Ack, Batch, Event, Kind, Lane, Measurement, Stamp, TimeQuality
+
+GOLDEN = Path(__file__).parent / "fixtures" / "wire-v1"
+SCHEMA = Path(__file__).parent.parent / "config" / "event.cddl"
+NAMES = sorted(path.stem for path in GOLDEN.glob("*.json"))
+
+
+# --- golden files -------------------------------------------------------------------------------
+
+
+def described(name: str) -> Event | Batch | Ack:
+    """The object that a JSON file describes."""
+    fields = json.loads((GOLDEN / f"{name}.json").read_text("utf-8"))
+    return {"event": event_of, "batch": batch_of, "ack": ack_of}[name.partition("-")[0]](fields)
+
+
+def event_of(fields: dict[str, Any]) -> Event:
+    stamp = fields["stamp"]
+    return Event(
+        kind=Kind[fields["kind"]],
+        device=fields["device"],
+        stamp=Stamp(
+            bytes.fromhex(stamp["boot"]),
+            stamp["uptime_ms"],
+            stamp["wall_ms"],
+            TimeQuality[stamp["quality"]],
+        ),
+        measurements=tuple(Measurement(**record) for record in fields.get("measurements", [])),
+        labels=fields.get("labels", {}),
+        detail=fields.get("detail", {}),
+    )
+
+
+def batch_of(fields: dict[str, Any]) -> Batch:
+    return Batch(
+        gateway=fields["gateway"],
+        journal=bytes.fromhex(fields["journal"]),
+        lane=Lane[fields["lane"]],
+        first=fields["first"],
+        events=tuple((GOLDEN / f"{name}.cbor").read_bytes() for name in fields["events"]),
+    )
+
+
+def ack_of(fields: dict[str, Any]) -> Ack:
+    journal, lane = bytes.fromhex(fields["journal"]), Lane[fields["lane"]]
+    return Ack(journal, lane, fields["first"], fields["last"])
+
+
+def written(item: Event | Batch | Ack) -> bytes:
+    if isinstance(item, Event):
+        return encode_event(item)
+    return encode_batch(item) if isinstance(item, Batch) else encode_ack(item)
+
+
+def read(name: str, data: bytes) -> Event | Batch | Ack:
+    if name.startswith("event"):
+        return decode_event(data)
+    return decode_batch(data)[0] if name.startswith("batch") else decode_ack(data)
+
+
+def write_golden(name: str) -> None:
+    """Make the bytes of a new golden file; FileExistsError if it has them already."""
+    with (GOLDEN / f"{name}.cbor").open("xb") as file:
+        file.write(written(described(name)))
+
+
+def test_there_are_golden_files():
+    assert {name.partition("-")[0] for name in NAMES} == {"event", "batch", "ack"}
+    assert sorted(path.stem for path in GOLDEN.glob("*.cbor")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_bytes_are_written(name):
+    assert written(described(name)).hex() == (GOLDEN / f"{name}.cbor").read_bytes().hex()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_bytes_are_read(name):
+    assert repr(read(name, (GOLDEN / f"{name}.cbor").read_bytes())) == repr(described(name))
+
+
+# --- the schema ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def judge():
+    """`judge(type, bytes)`: what the independent verifier has against these bytes."""
+    verifier = pytest.importorskip("cddl_verifier", reason="cddl-verifier is not installed")
+    assert not verifier.schema_diagnostics(SCHEMA)
+    validator = verifier.Validator(SCHEMA)
+    return lambda root, data: validator.validate(data, root_type=root).errors
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_files_follow_the_schema(judge, name):
+    data = (GOLDEN / f"{name}.cbor").read_bytes()
+    assert not judge(name.partition("-")[0], data)
+    assert not judge(None, data)  # whichever of the three it is
+
+
+def encoded(event: Event) -> bytes:
+    try:
+        return encode_event(event)
+    except DecodeError:
+        assume(False)
+        raise
+
+
+# Gap events have a detail of their own; what merely claims to be one is not of this schema.
+payloads = events.filter(lambda event: event.kind is not Kind.GAP).map(encoded)
+
+
+@given(payloads)
+def test_events_follow_the_schema(judge, payload):
+    assert not judge("event", payload)
+
+
+@given(gaps, texts)
+def test_gaps_follow_the_schema(judge, gap, device):
+    stamp = Stamp(b"bootboot", 5, 6, TimeQuality.UNKNOWN)
+    seen = observe_gap(gap)
+    payload = encode_event(Event(seen.kind, device, stamp, detail=seen.detail))
+    assert not judge("event", payload)
+    assert not judge("gap-event", payload)
+
+
+@given(batches(payloads, 4))
+def test_batches_follow_the_schema(judge, batch):
+    assert not judge("batch", encode_batch(batch))
+
+
+@given(acks)
+def test_acks_follow_the_schema(judge, ack):
+    assert not judge("ack", encode_ack(ack))
+
+
+EVENT = {0: 2, 1: "m", 2: b"bootboot", 3: 5, 4: 6, 5: 0}
+GAP = {**EVENT, 0: 3, 8: {"lane": "urgent", "first": 1, "last": 2, "reason": "quota"}}
+JOURNAL = bytes(16)
+
+# What the schema must refuse; the decoder does, too, so that the two say the same.
+FOREIGN_EVENTS = {
+    "unknown key": {**EVENT, 9: 1},
+    "text key": {**EVENT, "a": 1},
+    "no device": {key: value for key, value in EVENT.items() if key != 1},
+    "kind of the future": {**EVENT, 0: 99},
+    "quality of the future": {**EVENT, 5: 3},
+    "device as number": {**EVENT, 1: 5},
+    "empty device": {**EVENT, 1: ""},
+    "long device": {**EVENT, 1: "x" * 1025},
+    "short boot id": {**EVENT, 2: b"boot"},
+    "negative uptime": {**EVENT, 3: -1},
+    "uptime as float": {**EVENT, 3: 5.0},
+    "wall time far off": {**EVENT, 4: 2**48 + 1},
+    "65 measurements": {**EVENT, 6: [{0: "a", 2: 1}] * 65},
+    "SenML with two values": {**EVENT, 6: [{0: "a", 2: 1, 3: "x"}]},
+    "SenML without a value": {**EVENT, 6: [{0: "a"}]},
+    "SenML without a name": {**EVENT, 6: [{2: 1}]},
+    "SenML with a time": {**EVENT, 6: [{0: "a", 2: 1, 6: 5}]},
+    "SenML text under v": {**EVENT, 6: [{0: "a", 2: "x"}]},
+    "SenML bool under v": {**EVENT, 6: [{0: "a", 2: True}]},
+    "SenML number under vs": {**EVENT, 6: [{0: "a", 3: 1}]},
+    "not-a-number": {**EVENT, 6: [{0: "a", 2: float("nan")}]},
+    "infinite": {**EVENT, 8: {"a": float("inf")}},
+    "65 bits": {**EVENT, 8: {"a": 2**63}},
+    "33 labels": {**EVENT, 7: {str(i): "x" for i in range(33)}},
+    "label as number": {**EVENT, 7: {"room": 5}},
+    "key as number": {**EVENT, 8: {5: "x"}},
+    "nested detail": {**EVENT, 8: {"a": {"b": 1}}},
+    "bytes as detail": {**EVENT, 8: {"a": b"x"}},
+    "null as detail": {**EVENT, 8: {"a": None}},
+    "tagged": cbor2.CBORTag(55799, EVENT),
+    "a list": [EVENT],
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN_EVENTS)
+def test_schema_and_decoder_refuse_the_same_events(judge, name):
+    data = cbor2.dumps(FOREIGN_EVENTS[name])
+    assert judge("event", data)
+    with pytest.raises(DecodeError):
+        decode_event(data)
+
+
+@pytest.mark.parametrize("missing", ["lane", "first", "last", "reason"])
+def test_schema_refuses_gaps_that_do_not_say_what_is_lost(judge, missing):
+    assert not judge("event", cbor2.dumps(GAP))
+    detail = {key: value for key, value in GAP[8].items() if key != missing}
+    assert judge("event", cbor2.dumps({**GAP, 8: detail}))
+    assert judge("event", cbor2.dumps({**GAP, 8: {**GAP[8], "more": 1}}))
+    assert judge("event", cbor2.dumps({key: value for key, value in GAP.items() if key != 8}))
+
+
+FOREIGN_MESSAGES = {
+    "batch of version 2": ("batch", [2, "g", JOURNAL, 0, 1, [EVENT]]),
+    "batch without events": ("batch", [1, "g", JOURNAL, 0, 1, []]),
+    "batch of something else": ("batch", [1, "g", JOURNAL, 0, 1, [5]]),
+    "batch of 7": ("batch", [1, "g", JOURNAL, 0, 1, [EVENT], 0]),
+    "batch of 5": ("batch", [1, "g", JOURNAL, 0, 1]),
+    "batch of lane 2": ("batch", [1, "g", JOURNAL, 2, 1, [EVENT]]),
+    "batch of seq 0": ("batch", [1, "g", JOURNAL, 0, 0, [EVENT]]),
+    "batch with a short uuid": ("batch", [1, "g", b"j", 0, 1, [EVENT]]),
+    "batch without a gateway": ("batch", [1, "", JOURNAL, 0, 1, [EVENT]]),
+    "ack of version 2": ("ack", [2, JOURNAL, 0, 1, 1]),
+    "ack of seq 0": ("ack", [1, JOURNAL, 0, 0, 1]),
+    "ack of 65 bits": ("ack", [1, JOURNAL, 0, 1, 2**63]),
+    "ack of lane 2": ("ack", [1, JOURNAL, 2, 1, 1]),
+    "ack of 6": ("ack", [1, JOURNAL, 0, 1, 1, 1]),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN_MESSAGES)
+def test_schema_and_decoder_refuse_the_same_messages(judge, name):
+    root, items = FOREIGN_MESSAGES[name]
+    data = cbor2.dumps(items)
+    assert judge(root, data)
+    with pytest.raises(DecodeError):
+        read(root, data)
