@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 # The most messages received at once; the broker's window is not much larger.
 GROUP = 64
-# A turn of routine work ends after so many events: five to ten milliseconds, which a call waits.
+# A turn of routine work ends after so many events: a few milliseconds, which a call waits for.
 TURN_EVENTS = 150
 # There are few collectors, and a call may wait in every gateway: no long pauses here.
 RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.2, 2.0

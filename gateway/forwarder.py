@@ -5,8 +5,9 @@ frees it when the collector says that exactly this batch is committed (or, with 
 when the broker confirms it).
 
 - The urgent lane has its own task, its own places in the window, and goes first: routine batches
-  are not handed over while an urgent one could be, and few enough of them are on their way that
-  an urgent one does not stand behind seconds of them (`pace.py`).
+  are not handed over while an urgent one could be, nor right behind one that is not acknowledged,
+  and few enough are on their way that an urgent one does not stand behind seconds of them
+  (`pace.py`).
 - A link that is lost is found again with growing delays; an urgent event tries at once. Everything
   outstanding is then sent again: what arrives twice is stored once.
 - Acknowledgements that do not come are waited for with growing patience (`outbox.py`).
@@ -66,9 +67,12 @@ RECONNECT_LEAST_S = 0.2
 # A session that held this long was good: when it breaks, start from the shortest delay again.
 STABLE_S = 30.0
 # Places of the window that only urgent batches take, and how many routine ones may be on their way
-# on a fast link; together the 20 of uplink.WINDOW.
+# on a fast link. More drain no backlog faster, and a call shares the far side with them.
 URGENT_PLACES = 4
-ROUTINE_PLACES = 16
+ROUTINE_PLACES = 6
+# After an urgent batch has gone, no routine one follows until it is acknowledged, for this long at
+# the most: a collector that is away must not stop the readings.
+CLEARANCE_S = 0.5
 # The head of a batch around its events: version, gateway (up to 64 characters), journal, seq.
 BATCH_HEAD_BYTES = 128
 
@@ -112,6 +116,7 @@ class Forwarder:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._progress = asyncio.Event()
         self._urgent_came = asyncio.Event()
+        self._cleared_at_s = 0.0
         backlog.watch(self._on_durable)
 
     @property
@@ -238,7 +243,9 @@ class Forwarder:
                 outbox.wake.clear()
                 await outbox.wake.wait()
             outbox.outstanding.sent(outgoing.parcel)
-            if not urgent:
+            if urgent:
+                self._clear_the_way()
+            else:
                 pace.sent(len(payload))
             crew.start(self._send(session, outbox, outgoing, payload, pace))
 
@@ -251,7 +258,15 @@ class Forwarder:
     def _may_go(self, outbox: Outbox, pace: Pace, size: int) -> bool:
         if outbox.lane is Lane.URGENT:
             return outbox.outstanding.flying < URGENT_PLACES
-        return pace.admits(size) and not self._outboxes[Lane.URGENT].pressing
+        urgent = self._outboxes[Lane.URGENT]
+        clear = not urgent.outstanding or time.monotonic() >= self._cleared_at_s
+        return clear and pace.admits(size) and not urgent.pressing
+
+    def _clear_the_way(self) -> None:
+        """An urgent batch goes: routine ones wait for it a while."""
+        self._cleared_at_s = time.monotonic() + CLEARANCE_S
+        wake = self._outboxes[Lane.ROUTINE].wake
+        asyncio.get_running_loop().call_later(CLEARANCE_S, wake.set)
 
     async def _send(
         self, session: Session, outbox: Outbox, outgoing: Outgoing, payload: bytes, pace: Pace

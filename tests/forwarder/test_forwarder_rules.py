@@ -353,6 +353,28 @@ async def test_while_an_urgent_event_waits_the_pauses_are_short(monkeypatch):
         await rig.sent(U, 1)
 
 
+async def test_routine_waits_for_the_acknowledgement_of_an_urgent_batch(monkeypatch):
+    monkeypatch.setattr(forwarder_module, "CLEARANCE_S", 1000.0)
+    async with Rig().running() as rig:
+        rig.append(U)
+        await rig.sent(U, 1)
+        rig.append(R, 3)
+        await asyncio.sleep(0.05)
+        assert rig.uplink.ranges(R) == []
+        rig.uplink.acknowledge(JOURNAL, U, 1, 1)
+        await rig.sent(R, 3)
+
+
+async def test_routine_waits_no_longer_than_the_clearance(monkeypatch):
+    monkeypatch.setattr(forwarder_module, "CLEARANCE_S", 0.05)
+    async with Rig().running() as rig:
+        rig.append(U)
+        await rig.sent(U, 1)
+        rig.append(R, 3)
+        await rig.sent(R, 3)
+        assert rig.freed(U) == 0
+
+
 async def test_a_journal_that_fails_ends_the_run():
     rig = Rig()
 
