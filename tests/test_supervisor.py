@@ -78,8 +78,9 @@ class Rig:
 
     async def stop(self) -> None:
         self.task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(self.task, 10)
+        ended, _ = await asyncio.wait({self.task}, timeout=5)
+        assert ended, "the supervisor goes on"
+        assert self.task.cancelled()
 
 
 @pytest.fixture
@@ -452,7 +453,10 @@ async def test_one_that_answers_the_end_with_an_error_ends_all_the_same(rig):
             try:
                 await asyncio.sleep(60)
             finally:
-                raise LinkLost("the port was gone already")
+                if (
+                    self.starts == 1
+                ):  # only once, so that a supervisor with this fault fails, not hangs
+                    raise LinkLost("the port was gone already")
 
     rig.add("stubborn", Stubborn)
     rig.start()
