@@ -61,7 +61,7 @@ async def drain_rate(folder: Path, broker: Broker, count: int) -> Figure:
     """A backlog to the broker's PUBACK, in batches."""
     journal = _open(folder / "drain")
     await _fill(journal, count)
-    forwarder = Forwarder("bench-drain", UplinkSettings(broker.url, ack="broker"), journal)
+    forwarder = Forwarder("bench-drain", UplinkSettings(broker.url, ack="broker"), (journal,))
     started = time.perf_counter()
     running = asyncio.create_task(forwarder.run())
     drained = await forwarder.drain(TIMEOUT_S)
@@ -84,7 +84,7 @@ async def press_to_stored(folder: Path, broker: Broker) -> Figure:
         sys.executable, "-m", "gateway.cli.main", "collect",
         "--url", broker.url, "--store", f"sqlite://{folder / 'events.db'}",
     )  # fmt: skip
-    forwarder = Forwarder("bench-press", settings, journal)
+    forwarder = Forwarder("bench-press", settings, (journal,))
     running = asyncio.create_task(forwarder.run())
     await _settle(journal)
     times, call = [], _call()

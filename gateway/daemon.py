@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway import __version__
+from gateway.caretaker import Caretaker
 from gateway.clock import SystemClock
 from gateway.control import ControlServer
+from gateway.errors import JournalWriteFailed
 from gateway.forwarder import Forwarder
 from gateway.health import Health
 from gateway.journal import Journal
@@ -73,32 +76,42 @@ class Daemon:
             await asyncio.to_thread(journal.close)
 
     def _open_journal(self) -> Journal:
+        """The journal; one that stores nothing, and says so, if its folder cannot be used.
+
+        A gateway whose card died can still bring a call to those who should hear it.
+        """
         journal = self._settings.journal
-        return Journal.open(
-            journal.path,
-            quota_bytes=journal.quota_bytes,
-            clock=self._clock,
-            commit_interval_s=journal.commit_interval,
-        )
+        try:
+            return Journal.open(
+                journal.path,
+                quota_bytes=journal.quota_bytes,
+                clock=self._clock,
+                commit_interval_s=journal.commit_interval,
+            )
+        except OSError as error:
+            log.error("nothing can be stored: %s", error)  # noqa: TRY400 - told, not traced
+            return Journal.without_flash(self._clock, error)
 
     async def _serve(self, journal: Journal) -> None:
         gateway = self._settings.gateway
         recorder = Recorder(journal, self._clock)
         health = Health(gateway.id, journal, self._clock)
-        forwarder = Forwarder(gateway.id, self._settings.uplink, journal)
+        forwarder = Forwarder(gateway.id, self._settings.uplink, (journal, journal.unwritten))
         health.forwarder = forwarder
         supervisor = Supervisor(recorder, health)
         for item in self._plan:
             supervisor.add(item.driver, item.options, item.device, item.bus)
+        caretaker = Caretaker(journal, recorder, self._clock, self._settings.journal)
         control = ControlServer(self._settings.control.socket, {"status": health.snapshot})
         await control.start()
         try:
-            self._report_start(recorder, journal)
+            self._report_start(recorder)
             async with asyncio.TaskGroup() as group:
                 forwarding = group.create_task(forwarder.run())
                 running = [
                     group.create_task(supervisor.run()),
                     group.create_task(self._anchor(recorder)),
+                    group.create_task(caretaker.run()),
                     group.create_task(self._systemd.keep_alive()),
                 ]
                 self._systemd.ready(f"{gateway.id}: {len(self._plan)} devices")
@@ -109,25 +122,21 @@ class Daemon:
                     task.cancel()
                 await asyncio.gather(*running, return_exceptions=True)
                 recorder.record(Observation(Kind.GATEWAY, detail={"state": "stopped"}), DEVICE)
-                await asyncio.to_thread(journal.flush)
+                with suppress(
+                    JournalWriteFailed
+                ):  # told by the caretaker; it may still be forwarded
+                    await asyncio.to_thread(journal.flush)
                 drained = await forwarder.drain(DRAIN_S)
                 log.info("%s stops: %s", gateway.id, "all is stored" if drained else "backlog kept")
                 forwarding.cancel()
         finally:
             await control.close()
 
-    def _report_start(self, recorder: Recorder, journal: Journal) -> None:
+    def _report_start(self, recorder: Recorder) -> None:
         detail: dict[str, Scalar] = {"state": "started", "version": __version__}
         if code := self._settings.gateway.address_code:
             detail["address_code"] = code
         recorder.record(Observation(Kind.GATEWAY, detail=detail), DEVICE)
-        for name in journal.aside:
-            fault: dict[str, Scalar] = {
-                "fault": "journal_damaged",
-                "active": True,
-                "set_aside": name,
-            }
-            recorder.record(Observation(Kind.FAULT, detail=fault), DEVICE)
 
     async def _anchor(self, recorder: Recorder) -> None:
         """Once the clock is known, say so: the far side then knows the true time of this boot."""

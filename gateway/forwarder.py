@@ -8,6 +8,7 @@ when the broker confirms it).
   are not handed over while an urgent one could be, nor right behind one that is not acknowledged,
   and few enough are on their way that an urgent one does not stand behind seconds of them
   (`pace.py`).
+- What the flash refused is forwarded from memory, as a second backlog with a uuid of its own.
 - A link that is lost is found again with growing delays; an urgent event tries at once. Everything
   outstanding is then sent again: what arrives twice is stored once.
 - Acknowledgements that do not come are waited for with growing patience (`outbox.py`).
@@ -33,7 +34,7 @@ from gateway.pace import Pace
 from gateway.uplink import MqttUplink, Will, ack_topic, state_topic, up_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from gateway.outbox import Backlog
     from gateway.settings import UplinkSettings
@@ -94,7 +95,7 @@ class Forwarder:
     Args:
         gateway: id of this gateway.
         settings: the table `[uplink]`.
-        backlog: the journal.
+        backlogs: the journal, and what its flash refused.
         uplink: where sessions come from; by default `uplink_of(gateway, settings)`.
     """
 
@@ -102,14 +103,17 @@ class Forwarder:
         self,
         gateway: str,
         settings: UplinkSettings,
-        backlog: Backlog,
+        backlogs: Sequence[Backlog],
         uplink: Uplink | None = None,
     ) -> None:
         self._gateway = gateway
         self._settings = settings
-        self._backlog = backlog
         self._uplink = uplink or uplink_of(gateway, settings)
-        self._outboxes = {lane: Outbox(lane, backlog, settings.ack_timeout) for lane in Lane}
+        self._outboxes = {
+            (backlog.uuid, lane): Outbox(lane, backlog, settings.ack_timeout)
+            for backlog in backlogs
+            for lane in Lane
+        }
         self._counters = Counter(dict.fromkeys(_COUNTED, 0))
         self._connected = False
         self._last_error: Exception | None = None
@@ -117,7 +121,8 @@ class Forwarder:
         self._progress = asyncio.Event()
         self._urgent_came = asyncio.Event()
         self._cleared_at_s = 0.0
-        backlog.watch(self._on_durable)
+        for backlog in backlogs:
+            backlog.watch(self._on_durable)
 
     @property
     def connected(self) -> bool:
@@ -217,9 +222,10 @@ class Forwarder:
             return "unknown_version"
         except DecodeError:
             return "malformed"
-        if ack.journal != self._backlog.uuid:
+        outbox = self._outboxes.get((ack.journal, ack.lane))
+        if outbox is None:
             return "wrong_journal"
-        return self._acknowledge(self._outboxes[ack.lane], ack.first, ack.last).name.lower()
+        return self._acknowledge(outbox, ack.first, ack.last).name.lower()
 
     def _acknowledge(self, outbox: Outbox, first: int, last: int) -> Verdict:
         verdict = outbox.acknowledge(first, last)
@@ -238,7 +244,7 @@ class Forwarder:
                 self._settled(outbox)
                 await outbox.woken()
                 continue
-            payload = self._encode(outbox.lane, outgoing)
+            payload = self._encode(outbox, outgoing)
             while not self._may_go(outbox, pace, len(payload)):
                 outbox.wake.clear()
                 await outbox.wake.wait()
@@ -252,21 +258,21 @@ class Forwarder:
     def _settled(self, outbox: Outbox) -> None:
         """A lane has nothing to send now: routine may go, and a drain may be over."""
         if outbox.lane is Lane.URGENT:
-            self._outboxes[Lane.ROUTINE].wake.set()
+            self._wake(Lane.ROUTINE)
         self._progress.set()
 
     def _may_go(self, outbox: Outbox, pace: Pace, size: int) -> bool:
         if outbox.lane is Lane.URGENT:
             return outbox.outstanding.flying < URGENT_PLACES
-        urgent = self._outboxes[Lane.URGENT]
-        clear = not urgent.outstanding or time.monotonic() >= self._cleared_at_s
-        return clear and pace.admits(size) and not urgent.pressing
+        urgent = self._of(Lane.URGENT)
+        waited_for = any(other.outstanding for other in urgent)
+        clear = not waited_for or time.monotonic() >= self._cleared_at_s
+        return clear and pace.admits(size) and not any(other.pressing for other in urgent)
 
     def _clear_the_way(self) -> None:
         """An urgent batch goes: routine ones wait for it a while."""
         self._cleared_at_s = time.monotonic() + CLEARANCE_S
-        wake = self._outboxes[Lane.ROUTINE].wake
-        asyncio.get_running_loop().call_later(CLEARANCE_S, wake.set)
+        asyncio.get_running_loop().call_later(CLEARANCE_S, self._wake, Lane.ROUTINE)
 
     async def _send(
         self, session: Session, outbox: Outbox, outgoing: Outgoing, payload: bytes, pace: Pace
@@ -288,9 +294,9 @@ class Forwarder:
         for other in self._outboxes.values():
             other.wake.set()
 
-    def _encode(self, lane: Lane, outgoing: Outgoing) -> bytes:
+    def _encode(self, outbox: Outbox, outgoing: Outgoing) -> bytes:
         first, events = outgoing.parcel.first, outgoing.events
-        return encode_batch(Batch(self._gateway, self._backlog.uuid, lane, first, events))
+        return encode_batch(Batch(self._gateway, outbox.journal, outbox.lane, first, events))
 
     def _count_sending(self, outgoing: Outgoing, payload: bytes) -> None:
         self._counters["batches_sent"] += 1
@@ -303,24 +309,31 @@ class Forwarder:
         self._counters["publishes_refused"] += 1
 
     def _on_durable(self, lane: Lane) -> None:
-        """On a thread of the journal: wake the lane's task."""
+        """On a thread of the journal: wake the lane's tasks."""
         loop = self._loop
         if loop is None:
             return  # not running; the journal is asked anyway when it starts
         try:
-            loop.call_soon_threadsafe(self._wake, lane)
+            loop.call_soon_threadsafe(self._came, lane)
         except RuntimeError:  # the loop was closed between these lines
             return
 
-    def _wake(self, lane: Lane) -> None:
-        self._outboxes[lane].wake.set()
+    def _came(self, lane: Lane) -> None:
+        self._wake(lane)
         if lane is Lane.URGENT:
             self._urgent_came.set()
+
+    def _wake(self, lane: Lane) -> None:
+        for outbox in self._of(lane):
+            outbox.wake.set()
+
+    def _of(self, lane: Lane) -> list[Outbox]:
+        return [outbox for outbox in self._outboxes.values() if outbox.lane is lane]
 
     async def _pause(self, delay_s: float) -> None:
         """Wait before the next try; shorter while an urgent event waits, or when one comes."""
         self._urgent_came.clear()
-        if not self._outboxes[Lane.URGENT].drained:
+        if not all(outbox.drained for outbox in self._of(Lane.URGENT)):
             delay_s = min(delay_s, RECONNECT_URGENT_CAP_S)
         await asyncio.sleep(min(delay_s, RECONNECT_LEAST_S))
         try:

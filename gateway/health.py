@@ -59,7 +59,8 @@ class Health:
         return {
             "uuid": self._journal.uuid.hex(),
             "bytes_written": self._journal.bytes_written,
-            "set_aside": list(self._journal.aside),
+            "set_aside": list(self._journal.trouble.set_aside),
+            "trouble": list(self._journal.trouble.notes),
             "lanes": lanes,
         }
 

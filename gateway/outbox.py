@@ -45,7 +45,7 @@ class Run(Protocol):
 
 
 class Backlog(Protocol):
-    """The part of the journal that is read and freed here."""
+    """The part of a journal that is read and freed here."""
 
     @property
     def uuid(self) -> bytes:
@@ -91,6 +91,7 @@ class Outbox:
 
     def __init__(self, lane: Lane, backlog: Backlog, ack_timeout_s: float) -> None:
         self.lane = lane
+        self.journal = backlog.uuid  # the uuid under which its batches travel
         self.outstanding = Outstanding(backlog.acknowledged(lane))
         self.wake = asyncio.Event()  # something happened that its sender may wait for
         self._backlog = backlog
@@ -136,7 +137,8 @@ class Outbox:
         durable = self._backlog.durable(self.lane)
         run = await self._read(self.outstanding.read_through, max_bytes)
         if run is None:
-            self._nothing_at = durable
+            if self._backlog.durable(self.lane) == durable:  # else look again when woken
+                self._nothing_at = durable
             return None
         events = run.payloads[:MAX_BATCH_EVENTS]
         return Outgoing(self.outstanding.add(run.first, run.first + len(events) - 1), events)

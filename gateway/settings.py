@@ -39,6 +39,10 @@ class JournalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: Annotated[str, msgspec.Meta(min_length=1)] = "/var/lib/hearth/journal"
     quota: str = "256 MiB"
     commit_interval: Annotated[float, msgspec.Meta(gt=0, le=60)] = 2.0
+    # Days after which routine events are given up unsent, with a gap; 0 keeps them until the quota
+    # is full.
+    retention: Annotated[float, msgspec.Meta(ge=0, le=3650)] = 0.0
+    scrub_interval: Seconds = 300.0  # s between two segments that are read and checked
 
     @property
     def quota_bytes(self) -> int:

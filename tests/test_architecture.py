@@ -44,6 +44,7 @@ FLOORS = {
         "gateway.pace",
         "gateway.forwarder",
         "gateway.health",
+        "gateway.caretaker",
     ],
     6: ["gateway.supervisor", "gateway.control", "gateway.notify"],
     7: ["gateway.daemon"],

@@ -57,7 +57,7 @@ def make_store(name: str) -> None:
     """Write a new fixture; FileExistsError if there is one of this name."""
     folder, clock = FIXTURES / name, Ticking()
     folder.mkdir()
-    with mock.patch("gateway.journal.journal.divide", return_value=SMALL):
+    with mock.patch("gateway.journal.store.divide", return_value=SMALL):
         journal = Journal.open(folder / "store", quota_bytes=0, clock=clock, commit_interval_s=3600)
     for number in range(1, 7):
         call = Event(Kind.CALL, "call-bedroom", clock.stamp(), detail={"number": number})
@@ -152,7 +152,7 @@ def test_the_fixture_holds_what_it_should_show():
 
 def test_it_opens_and_gives_back_exactly_what_it_holds(opened):
     assert opened.uuid.hex() == EXPECTED["journal"]
-    assert opened.aside == []
+    assert opened.trouble.set_aside == []
     for lane in Lane:
         name = lane.name.lower()
         expected = EXPECTED["lanes"][name]

@@ -26,7 +26,7 @@ from gateway.journal.view import Entry, LaneView, SegmentView, view
 from gateway.model import Event, Gap, Kind, Lane, Measurement, Stamp, TimeQuality
 
 HERE = Path(__file__).parent
-SMALL = dict.fromkeys(Lane, LaneGeometry(16 * 1024, 4))
+SMALL = dict.fromkeys(Lane, LaneGeometry(16 * 1024, 7))
 STAMP = Stamp(b"bootboot", 1, 2, TimeQuality.UNKNOWN)
 
 
@@ -36,7 +36,7 @@ class FixedClock:
 
 
 def opened(folder: Path) -> Journal:
-    with mock.patch("gateway.journal.journal.divide", return_value=SMALL):
+    with mock.patch("gateway.journal.store.divide", return_value=SMALL):
         return Journal.open(folder, quota_bytes=0, clock=FixedClock(), commit_interval_s=3600)
 
 
@@ -97,7 +97,7 @@ def test_a_sound_journal(store):
     before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
     looked = view(store)
     urgent, lane = looked.lanes
-    assert (urgent.acknowledged, seqs(urgent), urgent.free) == (0, [1], 3)
+    assert (urgent.acknowledged, seqs(urgent), urgent.free) == (0, [1], 6)
     assert (lane.acknowledged, lane.last) == (20, 80)
     assert [(e.seq, number_of(e.payload)) for e in lane.entries] == [(n, n) for n in range(21, 81)]
     assert len(lane.segments) == 3

@@ -3,5 +3,6 @@
 from gateway.journal.journal import Journal, LaneStatus
 from gateway.journal.reader import Run
 from gateway.journal.receipt import Receipt
+from gateway.journal.scrub import Scrubbed
 
-__all__ = ["Journal", "LaneStatus", "Receipt", "Run"]
+__all__ = ["Journal", "LaneStatus", "Receipt", "Run", "Scrubbed"]

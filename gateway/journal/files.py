@@ -6,6 +6,7 @@ Every method raises OSError as the system gives it; the journal decides what tha
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,6 +47,10 @@ class Files(Protocol):
         """Length of the file in bytes."""
         ...
 
+    def drop_cache(self, fd: int) -> None:
+        """Forget what is cached of this file, so that the next read asks the medium."""
+        ...
+
     def make_dir(self, path: Path) -> None:
         """Create a directory, readable by its owner alone; fine if it exists."""
         ...
@@ -78,8 +83,17 @@ class OsFiles:
         self._flags = os.O_CLOEXEC | (os.O_RDONLY if read_only else os.O_RDWR)
 
     def open(self, path: Path, *, create: bool = False) -> int:
-        """Open for reading and writing; a created file is its owner's alone."""
-        return os.open(path, self._flags | (os.O_CREAT if create else 0), 0o600)
+        """Open for reading and writing; a created file is its owner's alone.
+
+        On a filesystem that was mounted, or fell, read-only an existing file is opened for reading:
+        what it holds can still be forwarded, and a write to it is refused.
+        """
+        try:
+            return os.open(path, self._flags | (os.O_CREAT if create else 0), 0o600)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            return os.open(path, os.O_CLOEXEC | os.O_RDONLY)
 
     def close(self, fd: int) -> None:
         """Uses close(2)."""
@@ -115,6 +129,10 @@ class OsFiles:
     def size(self, fd: int) -> int:
         """Uses fstat(2)."""
         return os.fstat(fd).st_size
+
+    def drop_cache(self, fd: int) -> None:
+        """Uses posix_fadvise(2) with POSIX_FADV_DONTNEED; pages not yet written stay."""
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def make_dir(self, path: Path) -> None:
         """Uses mkdir(2), with its parents."""

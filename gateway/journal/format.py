@@ -142,7 +142,8 @@ def decode_header(data: bytes) -> SegmentHeader:
 #
 #   85 48<magic:8> 18<version> 1B<generation:8> 59<len:2><body> 1A<crc:4>
 #   body = {0: journal uuid, 1: [acknowledged, ...], 2: [durable, ...],
-#           3: [[lane, first, last, seq], ...], 4: bytes written}
+#           3: [[lane, first, last, seq], ...], 4: bytes written, 5: seconds in use,
+#           6: [[number, salt, first seq] of the newest segment or null, ...]}
 
 _META = struct.Struct(">BB8sBBBQBH")
 MAX_TOLD_GAPS = 120  # keeps a slot within one block
@@ -157,6 +158,14 @@ class ToldGap(msgspec.Struct, frozen=True, array_like=True):
     seq: int
 
 
+class Newest(msgspec.Struct, frozen=True, array_like=True):
+    """What the header of a lane's newest segment says: enough to read it without its headers."""
+
+    number: int
+    salt: int
+    first_seq: int
+
+
 class MetaState(msgspec.Struct, frozen=True):
     """What the journal remembers beside its segments. Lists are indexed by lane."""
 
@@ -165,6 +174,8 @@ class MetaState(msgspec.Struct, frozen=True):
     durable: tuple[int, int]  # on flash through at least here
     gaps: tuple[ToldGap, ...] = ()  # losses told of, until the telling is acknowledged
     bytes_written: int = 0  # to flash since creation, headers and meta included
+    seconds_used: int = 0  # how long the journal was open since creation
+    newest: tuple[Newest | None, Newest | None] = (None, None)
 
 
 def encode_meta(state: MetaState, generation: int) -> bytes:
@@ -176,6 +187,8 @@ def encode_meta(state: MetaState, generation: int) -> bytes:
             2: list(state.durable),
             3: [list(msgspec.structs.astuple(gap)) for gap in state.gaps[-MAX_TOLD_GAPS:]],
             4: state.bytes_written,
+            5: state.seconds_used,
+            6: [newest and list(msgspec.structs.astuple(newest)) for newest in state.newest],
         }
     )
     head = _META.pack(0x85, 0x48, META_MAGIC, 0x18, VERSION, 0x1B, generation, 0x59, len(body))
@@ -207,8 +220,16 @@ def _meta_state(body: bytes) -> MetaState:
                 "durable": fields[2],
                 "gaps": fields[3],
                 "bytes_written": fields[4],
+                "seconds_used": fields.get(5, 0),  # 5 and 6 came later; older slots lack them
+                "newest": fields.get(6, (None, None)),
             },
             MetaState,
         )
-    except (cbor2.CBORError, msgspec.ValidationError, LookupError, TypeError) as error:
+    except (
+        cbor2.CBORError,
+        msgspec.ValidationError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise DecodeError(f"meta slot is not readable: {error}") from error

@@ -5,21 +5,26 @@ from __future__ import annotations
 import fcntl
 import os
 import uuid as uuid_module
-from dataclasses import dataclass
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from gateway.codec import encode_event, observe_gap
-from gateway.errors import JournalLocked, UnknownVersion
+from gateway.errors import JournalLocked
 from gateway.journal.files import Files, OsFiles
 from gateway.journal.format import MetaState
-from gateway.journal.geometry import divide
 from gateway.journal.log import Log
 from gateway.journal.meta import Meta
+from gateway.journal.no_flash import NoFlash
 from gateway.journal.reader import Reader
-from gateway.journal.salvage import find_segments, fit, open_lane
+from gateway.journal.retention import expired_through
+from gateway.journal.salvage import Opened, Trouble
+from gateway.journal.scrub import Scrubber
+from gateway.journal.store import open_store
+from gateway.journal.unwritten import Unwritten
 from gateway.model import Event, Lane
 
 if TYPE_CHECKING:
@@ -28,20 +33,24 @@ if TYPE_CHECKING:
     from gateway.clock import Clock
     from gateway.journal.reader import Run
     from gateway.journal.receipt import Receipt
-    from gateway.journal.salvage import Found
+    from gateway.journal.scrub import Scrubbed
     from gateway.model import Gap
 
 DEVICE = "journal"  # the device name of gap events
 
 
 class LaneStatus(msgspec.Struct, frozen=True):
-    """Where a lane stands. Seqs; `backlog` counts events that are not acknowledged."""
+    """Where a lane stands. Seqs; `backlog` counts events that are not acknowledged.
+
+    `unwritten` events are in memory alone, because the flash refused them; `failed` says why.
+    """
 
     accepted: int
     durable: int
     acknowledged: int
     segments: int
     free_segments: int
+    unwritten: int
     failed: str
 
     @property
@@ -53,12 +62,14 @@ class LaneStatus(msgspec.Struct, frozen=True):
 class Journal:
     """Events on flash, from the moment they are accepted until the far side has them."""
 
-    def __init__(self, meta: Meta, logs: dict[Lane, Log], lock_fd: int, aside: list[str]) -> None:
+    def __init__(self, meta: Meta, logs: dict[Lane, Log], lock_fd: int, trouble: Trouble) -> None:
         self._meta = meta
         self._logs = logs
         self._readers = {lane: Reader(log) for lane, log in logs.items()}
+        self._scrubbers = {lane: Scrubber(log) for lane, log in logs.items()}
         self._lock_fd = lock_fd
-        self.aside = aside  # what opening found damaged and set aside
+        self.trouble = trouble  # what opening found damaged or was refused
+        self.unwritten = Unwritten(logs)  # what the flash refused, to be forwarded from memory
         for log in logs.values():
             log.start()
 
@@ -76,24 +87,30 @@ class Journal:
 
         Raises:
             JournalLocked: another process has it open.
-            JournalNoRoom: the disk has no room for the quota; says how much is missing.
-            OSError: the path cannot be used at all (permissions, not a directory).
+            JournalNoRoom: the disk has no room to begin; says how much is missing.
+            OSError: the folder cannot be used at all; see `without_flash`.
         """
         folder, files = Path(path), files or OsFiles()
         files.make_dir(folder)
         lock_fd = _lock(folder)
         try:
-            try:
-                found, meta, aside = *_prepare(files, folder, quota_bytes), []
-            except UnknownVersion:
-                aside = [_set_store_aside(folder, files)]
-                found, meta = _prepare(files, folder, quota_bytes)
-            lanes = _Lanes(files, folder, clock, commit_interval_s)
-            logs = {lane: lanes.open(lane, found[lane], meta, aside) for lane in Lane}
+            store = open_store(files, folder, quota_bytes)
         except BaseException:
             os.close(lock_fd)
             raise
-        return cls(meta, logs, lock_fd, aside)
+        make_log = _LogMaker(store.meta, clock, commit_interval_s)
+        logs = {lane: make_log(lane, opened) for lane, opened in store.lanes.items()}
+        return cls(store.meta, logs, lock_fd, store.trouble)
+
+    @classmethod
+    def without_flash(cls, clock: Clock, reason: OSError) -> Journal:
+        """A journal that stores nothing and says so: what it accepts can only be forwarded."""
+        no_flash = NoFlash(reason)
+        meta = Meta(no_flash, -1, 0, MetaState(uuid_module.uuid4().bytes, (0, 0), (0, 0)))
+        make_log = _LogMaker(meta, clock, 0.0)
+        nothing = {lane: Opened([], deque([no_flash.segment()])) for lane in Lane}
+        logs = {lane: make_log(lane, opened) for lane, opened in nothing.items()}
+        return cls(meta, logs, -1, Trouble(notes=[f"the journal cannot be used: {reason}"]))
 
     @property
     def uuid(self) -> bytes:
@@ -135,9 +152,25 @@ class Journal:
             log.watch(callback)
 
     def flush(self) -> None:
-        """Block until everything accepted so far is on flash."""
+        """Block until everything accepted so far is on flash.
+
+        Raises:
+            JournalWriteFailed: the flash refused; see Receipt.result.
+        """
         for log in self._logs.values():
             log.flush()
+
+    def scrub(self, lane: Lane) -> Scrubbed | None:
+        """Read and check the next segment of a lane; None if nothing waits there. Blocking."""
+        return self._scrubbers[lane].step()
+
+    def expire(self, lane: Lane, before_ms: int) -> None:
+        """Give up segments whose events are all older than a wall time, with a gap. Blocking.
+
+        Only to be called while the clock is known.
+        """
+        log = self._logs[lane]
+        log.expire(expired_through(log, before_ms))
 
     def status(self) -> dict[Lane, LaneStatus]:
         """Where each lane stands."""
@@ -145,7 +178,13 @@ class Journal:
         for lane, log in self._logs.items():
             live, free = log.segments()
             status[lane] = LaneStatus(
-                log.accepted, log.durable, log.acknowledged, len(live) + free, free, log.failed
+                accepted=log.accepted,
+                durable=log.durable,
+                acknowledged=log.acknowledged,
+                segments=len(live) + free,
+                free_segments=free,
+                unwritten=self.unwritten.waiting(lane),
+                failed=log.failed,
             )
         return status
 
@@ -159,88 +198,42 @@ class Journal:
         for log in self._logs.values():
             log.close()
         self._meta.close()
-        os.close(self._lock_fd)
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
 
 
-def _prepare(files: Files, folder: Path, quota_bytes: int) -> tuple[dict[Lane, Found], Meta]:
-    """Make the folder hold what the quota asks for."""
-    geometry = divide(quota_bytes)
-    found = {}
-    for lane in Lane:
-        files.make_dir(_folder(folder, lane))
-        found[lane] = find_segments(files, _folder(folder, lane))
-    for lane in Lane:
-        fit(files, _folder(folder, lane), geometry[lane], found[lane])
-    return found, _open_meta(files, folder, found)
+class _LogMaker:
+    """Makes the logs of one journal."""
 
+    def __init__(self, meta: Meta, clock: Clock, commit_interval_s: float) -> None:
+        self._meta = meta
+        self._clock = clock
+        self._commit_interval_s = commit_interval_s
 
-@dataclass(frozen=True)
-class _Lanes:
-    """Opens the lanes of one journal."""
-
-    files: Files
-    folder: Path
-    clock: Clock
-    commit_interval_s: float
-
-    def open(self, lane: Lane, found: Found, meta: Meta, aside: list[str]) -> Log:
-        """A log over what was found; the names of damaged segments are added to `aside`."""
-        opened = open_lane(self.files, _folder(self.folder, lane), lane, found, meta)
+    def __call__(self, lane: Lane, opened: Opened) -> Log:
+        """A log over what was found; it begins by telling what was lost."""
         log = Log(
             lane,
-            meta=meta,
+            meta=self._meta,
             live=opened.live,
             free=opened.free,
             next_seq=opened.next_seq,
             number=opened.number,
-            interval_s=0.0 if lane is Lane.URGENT else self.commit_interval_s,
+            sealed=opened.sealed,
+            interval_s=0.0 if lane is Lane.URGENT else self._commit_interval_s,
             make_gap=self._make_gap,
         )
         for first, last in opened.lost:
             log.tell_gap(first, last, "damage")
-        aside += [f"{lane.name.lower()}/{name}" for name in opened.aside]
         return log
 
     def _make_gap(self, gap: Gap) -> bytes:
         seen = observe_gap(gap)
-        return encode_event(Event(seen.kind, DEVICE, self.clock.stamp(), detail=seen.detail))
-
-
-def _open_meta(files: Files, folder: Path, found: dict[Lane, Found]) -> Meta:
-    """The meta file; rebuilt from the segments if it is lost, new if there is nothing at all."""
-    meta = Meta.open(files, folder / "meta")
-    if meta is None:
-        state = _rebuild(found)
-        meta = Meta.create(files, folder / "meta", state)
-        files.sync_dir(folder)
-    return meta
-
-
-def _rebuild(found: dict[Lane, Found]) -> MetaState:
-    headers = [s.header for lane in Lane for s in found[lane].used if s.header]
-    journal = headers[-1].journal if headers else uuid_module.uuid4().bytes
-    oldest = {lane: min((s.first_seq for s in found[lane].used), default=1) for lane in Lane}
-    acknowledged = (oldest[Lane.URGENT] - 1, oldest[Lane.ROUTINE] - 1)
-    return MetaState(journal, acknowledged=acknowledged, durable=acknowledged)
-
-
-def _set_store_aside(folder: Path, files: Files) -> str:
-    """A store of a future format is kept, unread, beside the new one."""
-    target = folder / f"format-unknown-{uuid_module.uuid4().hex[:8]}"
-    files.make_dir(target)
-    for name in files.list_dir(folder):
-        if name in {"meta", *(lane.name.lower() for lane in Lane)}:
-            files.rename(folder / name, target / name)
-    files.sync_dir(folder)
-    return target.name
-
-
-def _folder(folder: Path, lane: Lane) -> Path:
-    return folder / lane.name.lower()
+        return encode_event(Event(seen.kind, DEVICE, self._clock.stamp(), detail=seen.detail))
 
 
 def _lock(folder: Path) -> int:
-    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = OsFiles().open(folder / "lock", create=True)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -251,6 +244,7 @@ def _lock(folder: Path) -> int:
             where=str(folder),
             hint="is hearth already running? systemctl status hearth",
         ) from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    with suppress(OSError):  # the number is a courtesy; a full or read-only disk may refuse it
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd

@@ -1,24 +1,30 @@
 """What the journal remembers beside its segments: two slots of one block, written in turn.
 
-A torn write can only hurt the slot that was being written; the other one still holds.
+A torn write can only hurt the slot that was being written; the other one still holds. A slot whose
+write the flash refused is written again before the other one is touched.
 """
 
 from __future__ import annotations
 
+import errno
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from gateway.errors import DecodeError, UnknownVersion
-from gateway.journal.format import BLOCK, MetaState, decode_meta, encode_meta
+from gateway.journal.format import BLOCK, MetaState, Newest, decode_meta, encode_meta
 from gateway.model import Lane
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.journal.files import Files
-    from gateway.journal.format import ToldGap
+    from gateway.journal.format import SegmentHeader, ToldGap
+
+
+T = TypeVar("T")
 
 
 class Meta:
@@ -29,16 +35,14 @@ class Meta:
         self._fd = fd
         self._generation = generation
         self._lock = threading.Lock()
+        self._counted_s = time.monotonic()  # seconds before this are in the state
         self.state = state
 
-    @classmethod
-    def create(cls, files: Files, path: Path, state: MetaState) -> Meta:
-        """A new meta file, durable with its first slot written."""
-        fd = files.open(path, create=True)
-        files.allocate(fd, 2 * BLOCK)
-        meta = cls(files, fd, 0, state)
-        meta.save()
-        return meta
+    def create(self, path: Path) -> None:
+        """Give a state that has no file yet a new one, durable with its first slot written."""
+        self._fd = self._files.open(path, create=True)
+        self._files.allocate(self._fd, 2 * BLOCK)
+        self.save()
 
     @classmethod
     def open(cls, files: Files, path: Path) -> Meta | None:
@@ -60,7 +64,11 @@ class Meta:
             self._write()
 
     def progress(self, lane: Lane, acknowledged: int, durable: int, written: int) -> None:
-        """A lane's cursors moved; `written` more bytes went to flash. Durable on return."""
+        """A lane's cursors moved; `written` more bytes went to flash. Durable on return.
+
+        Raises:
+            OSError: the flash refused. The state has changed all the same, and goes with the next.
+        """
         with self._lock:
             old = self.state
             gaps = tuple(gap for gap in old.gaps if gap.lane != lane or gap.seq > acknowledged)
@@ -78,6 +86,32 @@ class Meta:
         with self._lock:
             self.state = msgspec.structs.replace(self.state, gaps=(*self.state.gaps, gap))
 
+    def move_gap(self, lane: Lane, seq: int, to_seq: int) -> None:
+        """The gap event `seq` is not on flash yet and will have another seq."""
+        with self._lock:
+            gaps = tuple(
+                msgspec.structs.replace(gap, seq=to_seq)
+                if (gap.lane, gap.seq) == (lane, seq)
+                else gap
+                for gap in self.state.gaps
+            )
+            self.state = msgspec.structs.replace(self.state, gaps=gaps)
+
+    def forget_gaps(self, lane: Lane, from_seq: int) -> bool:
+        """Gap events from this seq on never reached the flash; whether there were any."""
+        with self._lock:
+            gaps = tuple(gap for gap in self.state.gaps if gap.lane != lane or gap.seq < from_seq)
+            forgotten = len(gaps) < len(self.state.gaps)
+            self.state = msgspec.structs.replace(self.state, gaps=gaps)
+            return forgotten
+
+    def begun(self, header: SegmentHeader) -> None:
+        """A lane has a new newest segment; durable with the next save."""
+        newest = Newest(header.number, header.salt, header.first_seq)
+        with self._lock:
+            pair = _put(self.state.newest, header.lane, newest)
+            self.state = msgspec.structs.replace(self.state, newest=pair)
+
     def told_gaps(self, lane: Lane) -> list[ToldGap]:
         """Losses of a lane whose telling is not acknowledged yet."""
         return [gap for gap in self.state.gaps if gap.lane is lane]
@@ -87,14 +121,24 @@ class Meta:
         return any(gap.first <= first and last <= gap.last for gap in self.told_gaps(lane))
 
     def close(self) -> None:
-        """Close the file."""
-        self._files.close(self._fd)
+        """Close the file, if there is one."""
+        if self._fd >= 0:
+            self._files.close(self._fd)
 
     def _write(self) -> None:
-        self._generation += 1
-        slot = encode_meta(self.state, self._generation).ljust(BLOCK, b"\0")
-        self._files.pwrite(self._fd, slot, (self._generation % 2) * BLOCK)
+        now_s = time.monotonic()
+        spent_s = int(now_s - self._counted_s)
+        self._counted_s += spent_s
+        self.state = msgspec.structs.replace(
+            self.state, seconds_used=self.state.seconds_used + spent_s
+        )
+        if self._fd < 0:
+            raise OSError(errno.ENOENT, "there is no meta file")
+        generation = self._generation + 1
+        slot = encode_meta(self.state, generation).ljust(BLOCK, b"\0")
+        self._files.pwrite(self._fd, slot, (generation % 2) * BLOCK)
         self._files.fdatasync(self._fd)
+        self._generation = generation
 
 
 def read_slots(files: Files, fd: int) -> list[tuple[int, MetaState]]:
@@ -110,5 +154,5 @@ def read_slots(files: Files, fd: int) -> list[tuple[int, MetaState]]:
     return slots
 
 
-def _put(pair: tuple[int, int], lane: Lane, value: int) -> tuple[int, int]:
+def _put(pair: tuple[T, T], lane: Lane, value: T) -> tuple[T, T]:
     return (value, pair[1]) if lane is Lane.URGENT else (pair[0], value)

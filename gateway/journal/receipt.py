@@ -20,15 +20,32 @@ class Commit(Future[None]):
         self.set_running_or_notify_cancel()  # a caller that stops waiting cancels nothing
 
 
+class Entry:
+    """One accepted event on its way to the flash. Its seq is final once it is there."""
+
+    __slots__ = ("kind", "payload", "refused", "seq")
+
+    def __init__(self, seq: int, kind: int, payload: bytes) -> None:
+        self.seq = seq
+        self.kind = kind
+        self.payload = payload
+        self.refused = False  # the flash did not take it when it was tried
+
+
 class Receipt:
     """Where an accepted event stands: its lane and seq, and the commit that makes it durable."""
 
-    __slots__ = ("_commit", "lane", "seq")
+    __slots__ = ("_commit", "_entry", "lane")
 
-    def __init__(self, lane: Lane, seq: int, commit: Commit) -> None:
+    def __init__(self, lane: Lane, entry: Entry, commit: Commit) -> None:
         self.lane = lane
-        self.seq = seq
+        self._entry = entry
         self._commit = commit
+
+    @property
+    def seq(self) -> int:
+        """The seq that the event has, or will have unless the flash refuses."""
+        return self._entry.seq
 
     @property
     def durable(self) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 from gateway.journal.format import BLOCK, RecordType, decode_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from gateway.journal.format import Record
 
@@ -75,3 +75,15 @@ def scan(data: bytes, seed: int, first_seq: int) -> Scan:
         if found is None:
             return Scan(tuple(spans), synced_through, tuple(gaps))
         at, expected = found[0], found[1].seq
+
+
+def holes(first: int, last: int, ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The parts of `first..last` that none of the ranges covers, which are in order."""
+    parts = []
+    for start, end in ranges:
+        if start > last:
+            break
+        if start > first:
+            parts.append((first, start - 1))
+        first = max(first, end + 1)
+    return parts if first > last else [*parts, (first, last)]

@@ -57,8 +57,12 @@ class Segment:
     def open(cls, files: Files, path: Path) -> Segment:
         """An existing segment; its header is None if no copy is intact."""
         fd = files.open(path)
-        segment = cls(files, path, fd, files.size(fd))
-        segment.read_header()
+        try:
+            segment = cls(files, path, fd, files.size(fd))
+            segment.read_header()
+        except BaseException:
+            files.close(fd)
+            raise
         return segment
 
     @property
@@ -86,10 +90,14 @@ class Segment:
 
     def begin(self, header: SegmentHeader) -> None:
         """Start a new life. Durable with the first commit's fdatasync, not before."""
-        data = encode_header(header).ljust(BLOCK, b"\0")
-        self._files.pwrite(self.fd, data, 0)
-        self._files.pwrite(self.fd, data, self.size - BLOCK)
+        self._write_header(header)
         self.adopt(header)
+
+    def restore_header(self) -> None:
+        """Durably write both copies of the adopted header again."""
+        if self.header:
+            self._write_header(self.header)
+            self._files.fdatasync(self.fd)
 
     def adopt(self, header: SegmentHeader) -> None:
         """Take this header as the segment's; its records are not known yet."""
@@ -136,18 +144,35 @@ class Segment:
         """Close the file."""
         self._files.close(self.fd)
 
+    def drop_cache(self) -> None:
+        """Have the next read ask the medium."""
+        self._files.drop_cache(self.fd)
+
+    def header_copies(self) -> int:
+        """How many of the two copies of the header are intact on the medium."""
+        return sum(header == self.header for header in self._headers())
+
     def read_header(self) -> None:
         """Take the newest intact copy of the header as the segment's."""
+        found = self._headers()
+        if found:
+            self.adopt(max(found, key=lambda header: header.number))
+
+    def _headers(self) -> list[SegmentHeader]:
         found = []
         for offset in (0, self.size - BLOCK):
             try:
-                found.append(decode_header(self._files.pread(self.fd, BLOCK, offset)))
+                found.append(decode_header(self._files.pread(self.fd, BLOCK, max(0, offset))))
             except UnknownVersion:
                 raise
             except (DecodeError, OSError):
                 continue  # the other copy may do; none intact is reported by the lane
-        if found:
-            self.adopt(max(found, key=lambda header: header.number))
+        return found
+
+    def _write_header(self, header: SegmentHeader) -> None:
+        data = encode_header(header).ljust(BLOCK, b"\0")
+        self._files.pwrite(self.fd, data, 0)
+        self._files.pwrite(self.fd, data, self.size - BLOCK)
 
     def _block_or_zeros(self, offset: int) -> bytes:
         try:

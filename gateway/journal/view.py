@@ -21,15 +21,12 @@ from gateway.journal.format import BLOCK, MetaState, RecordType
 from gateway.journal.meta import read_slots
 from gateway.journal.recovery import decide
 from gateway.journal.salvage import ASIDE_SUFFIX, SUFFIX
-from gateway.journal.scan import records, scan
+from gateway.journal.scan import holes, records, scan
 from gateway.journal.segment import Segment
 from gateway.model import Gap, Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from gateway.journal.files import Files
-    from gateway.journal.scan import Span
 
     Range = tuple[int, int]  # seqs, first and last
 
@@ -94,9 +91,7 @@ class LaneView(msgspec.Struct, frozen=True):
         """Needed events that are damaged, and that no gap event tells of yet."""
         told = sorted((gap.first, gap.last) for gap in self.gaps)
         needed = self.acknowledged + 1
-        return [
-            part for first, last in self.lost for part in _without(max(first, needed), last, told)
-        ]
+        return [part for first, last in self.lost for part in holes(max(first, needed), last, told)]
 
 
 class JournalView(msgspec.Struct, frozen=True):
@@ -219,7 +214,8 @@ def _look(segment: Segment, end: int | None, durable: int) -> tuple[SegmentView,
         verdict = decide(found, first_seq=first, start=BLOCK, meta_durable=durable)
         end, lost = verdict.next_seq - 1, verdict.lost
     else:
-        lost = tuple(_holes(found.spans, first, end))
+        spans = ((span.first, span.last) for span in found.spans)
+        lost = tuple(holes(first, end, spans))
     kept = [
         record
         for span in found.spans
@@ -236,23 +232,6 @@ def _look(segment: Segment, end: int | None, durable: int) -> tuple[SegmentView,
         lost=lost,
     )
     return looked, [Entry(r.seq, r.payload, r.type == RecordType.GAP) for r in kept]
-
-
-def _holes(spans: Iterable[Span], first: int, end: int) -> list[Range]:
-    """What of `first..end` no span holds."""
-    return _without(first, end, [(span.first, span.last) for span in spans])
-
-
-def _without(first: int, last: int, ranges: Sequence[Range]) -> list[Range]:
-    """The parts of `first..last` that none of the ranges covers, which are in order."""
-    parts = []
-    for start, end in ranges:
-        if start > last:
-            break
-        if start > first:
-            parts.append((first, start - 1))
-        first = max(first, end + 1)
-    return parts if first > last else [*parts, (first, last)]
 
 
 def _number(segment: Segment) -> int:

@@ -66,7 +66,7 @@ def fill(backlog, lane, count):
 
 async def test_everything_arrives_once(broker, store):
     backlog = MemoryBacklog()
-    forwarder = Forwarder(GATEWAY, settings_for(broker), backlog)
+    forwarder = Forwarder(GATEWAY, settings_for(broker), (backlog,))
     collector = Collector(settings_for(broker), store)
     fill(backlog, R, 3000)
     async with running(collector, forwarder):
@@ -86,7 +86,7 @@ async def test_everything_arrives_once(broker, store):
 
 async def test_the_books_balance_over_a_hole(broker, store):
     backlog = MemoryBacklog()
-    forwarder = Forwarder(GATEWAY, settings_for(broker), backlog)
+    forwarder = Forwarder(GATEWAY, settings_for(broker), (backlog,))
     fill(backlog, R, 100)
     backlog.lose(R, 11, 40)
     detail = observe_gap(Gap(R, 11, 40, "bad sector")).detail
@@ -101,7 +101,7 @@ async def test_the_books_balance_over_a_hole(broker, store):
 async def test_a_broker_that_fails_in_the_middle(broker, store, fault):
     backlog = MemoryBacklog()
     settings = settings_for(broker, keepalive=2)
-    forwarder, collector = Forwarder(GATEWAY, settings, backlog), Collector(settings, store)
+    forwarder, collector = Forwarder(GATEWAY, settings, (backlog,)), Collector(settings, store)
     fill(backlog, R, 4000)
     async with running(collector, forwarder):
         await until(lambda: backlog.acknowledged(R) > 200)
@@ -124,7 +124,7 @@ async def test_a_broker_that_fails_in_the_middle(broker, store, fault):
 @pytest.mark.parametrize("when", ["die-before-commit", "die-after-commit"])
 async def test_a_collector_killed_around_its_commit(broker, store, tmp_path, when):
     backlog = MemoryBacklog()
-    forwarder = Forwarder(GATEWAY, settings_for(broker), backlog)
+    forwarder = Forwarder(GATEWAY, settings_for(broker), (backlog,))
     fill(backlog, R, 20)
     command = [sys.executable, str(PROCESS), broker.url, str(tmp_path / "events.db")]
     mortal = await asyncio.create_subprocess_exec(*command, when)
@@ -147,7 +147,7 @@ async def test_a_collector_killed_around_its_commit(broker, store, tmp_path, whe
 async def test_a_lost_acknowledgement(broker, store):
     """The first acknowledgements never reach the broker: sent again, stored once."""
     backlog, lost = MemoryBacklog(), 0
-    forwarder = Forwarder(GATEWAY, settings_for(broker, ack_timeout=0.2), backlog)
+    forwarder = Forwarder(GATEWAY, settings_for(broker, ack_timeout=0.2), (backlog,))
     collector = Collector(settings_for(broker), store)
     acknowledge = collector._acknowledge
 
@@ -192,7 +192,7 @@ async def test_a_version_from_the_future_is_kept_and_not_acknowledged(broker, st
 async def test_a_call_overtakes_a_backlog(broker, store):
     """While a backlog flows, calls come through; each within a small part of its time."""
     backlog = MemoryBacklog()
-    forwarder = Forwarder(GATEWAY, settings_for(broker), backlog)
+    forwarder = Forwarder(GATEWAY, settings_for(broker), (backlog,))
     collector = Collector(settings_for(broker), store)
     async with running(collector, forwarder):
         await until(lambda: collector.connected and forwarder.connected)
@@ -207,7 +207,7 @@ async def test_a_call_overtakes_a_backlog(broker, store):
 
 async def test_a_store_that_refuses_for_a_while(broker, store):
     backlog, refusals = MemoryBacklog(), 3
-    forwarder = Forwarder(GATEWAY, settings_for(broker), backlog)
+    forwarder = Forwarder(GATEWAY, settings_for(broker), (backlog,))
 
     class Moody:
         def commit(self, deliveries, refused):
@@ -229,7 +229,7 @@ async def test_a_store_that_refuses_for_a_while(broker, store):
 async def test_collectors_on_one_shared_subscription(broker, store, tmp_path):
     backlog = MemoryBacklog()
     other = SqliteStore(str(tmp_path / "events.db"))  # the same file
-    forwarder = Forwarder(GATEWAY, settings_for(broker), backlog)
+    forwarder = Forwarder(GATEWAY, settings_for(broker), (backlog,))
     collectors = [Collector(settings_for(broker), s, share="c") for s in (store, other)]
     async with running(*collectors, forwarder):
         await until(lambda: all(collector.connected for collector in collectors))
@@ -244,7 +244,7 @@ async def test_collectors_on_one_shared_subscription(broker, store, tmp_path):
 async def test_two_gateways_are_kept_apart(broker, store):
     backlogs = [MemoryBacklog(bytes([n] * 16)) for n in range(2)]
     forwarders = [
-        Forwarder(f"gw-{n}", settings_for(broker), backlog) for n, backlog in enumerate(backlogs)
+        Forwarder(f"gw-{n}", settings_for(broker), (backlog,)) for n, backlog in enumerate(backlogs)
     ]
     for backlog in backlogs:
         fill(backlog, R, 100)

@@ -28,7 +28,7 @@ class Rig:
         self.uplink = uplink or ScriptedUplink(GATEWAY)
         self.backlog = MemoryBacklog()
         fields = {"url": "mqtt://127.0.0.1", "max_batch": "1 KiB", "ack_timeout": 60.0, **changes}
-        self.forwarder = Forwarder(GATEWAY, UplinkSettings(**fields), self.backlog, self.uplink)
+        self.forwarder = Forwarder(GATEWAY, UplinkSettings(**fields), (self.backlog,), self.uplink)
 
     @contextlib.asynccontextmanager
     async def running(self):
@@ -143,7 +143,7 @@ async def test_an_acknowledgement_on_another_topic_counts_for_nothing():
 def test_no_bytes_are_an_acknowledgement_by_chance(data):
     async def story():
         rig = Rig()
-        rig.forwarder._outboxes[R].outstanding.add(1, 5)
+        rig.forwarder._outboxes[JOURNAL, R].outstanding.add(1, 5)
         verdict = rig.forwarder._judge(data)
         assert verdict in {"malformed", "unknown_version", "wrong_journal", "never_sent"}
 
