@@ -71,3 +71,23 @@ async def test_one_dead_device_does_not_silence_the_others(home):
             await home.band.beat(70)
             await asyncio.sleep(0.2)
     assert await home.stop() == 0
+
+
+async def test_a_call_gets_through_though_nothing_can_be_stored(home):
+    """The journal's place is taken by a file: no light, for nothing is stored; but the call comes."""
+    (home.folder / "journal").write_text("not a folder")
+    await home.start()
+    await home.gpio.requested(17)
+    home.gpio.set(17, 0)
+    await home.stored("call", "call-bedroom", 1)
+    assert home.gpio.level(27) == 0, "the light says stored, and it is not"
+    await home.stored("fault", "journal", 3)  # what opening met, and each lane's flash
+    told = [json.loads(body)["detail"] for (body,) in home.query(
+        "SELECT body FROM events WHERE kind = 'fault' AND device = 'journal'"
+    )]  # fmt: skip
+    assert any("cannot be used" in detail.get("what", "") for detail in told)
+    assert {detail["lane"] for detail in told if detail["fault"] == "flash"} == {
+        "urgent",
+        "routine",
+    }
+    assert await home.stop() == 0

@@ -1,0 +1,184 @@
+"""What the flash refuses is not stored, is not called stored, and gets to the far side all the same."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from pathlib import Path
+
+import pytest
+
+from gateway.clock import SystemClock
+from gateway.errors import JournalSaturated, JournalWriteFailed
+from gateway.journal import Journal
+from gateway.journal.files import OsFiles
+from gateway.model import Lane
+
+U, R = Lane.URGENT, Lane.ROUTINE
+QUOTA = 2 << 20
+
+
+class FailingFlash(OsFiles):
+    """The system's files, until `broken`: then every write and flush is refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = False
+
+    def pwrite(self, fd, data, offset):
+        self._check()
+        super().pwrite(fd, data, offset)
+
+    def fdatasync(self, fd):
+        self._check()
+        super().fdatasync(fd)
+
+    def _check(self) -> None:
+        if self.broken:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+
+@pytest.fixture
+def flash() -> FailingFlash:
+    return FailingFlash()
+
+
+@pytest.fixture
+def journal(tmp_path: Path, flash: FailingFlash):
+    journal = Journal.open(
+        tmp_path / "j", quota_bytes=QUOTA, clock=SystemClock(), commit_interval_s=0.01, files=flash
+    )
+    yield journal
+    journal.close()
+
+
+def refuse(journal: Journal, lane: Lane, payload: bytes) -> None:
+    """An event that the flash refuses, and says so."""
+    with pytest.raises(JournalWriteFailed, match="Read-only"):
+        journal.append(lane, payload).result(5)
+
+
+def stored(journal: Journal, lane: Lane) -> list[tuple[int, bytes]]:
+    found, after = [], 0
+    while run := journal.read(lane, after, 1 << 16):
+        found += enumerate(run.payloads, run.first)
+        after = run.last
+    return found
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_it_is_offered_under_another_uuid_and_forgotten_when_acknowledged(journal, flash, lane):
+    journal.append(lane, b"before").result(5)
+    flash.broken = True
+    refuse(journal, lane, b"one")
+    refuse(journal, lane, b"two")
+    memory = journal.unwritten
+    assert memory.uuid != journal.uuid
+    assert journal.read(lane, 1, 100) is None, "what is not on flash is not read as if it were"
+    run = memory.read(lane, 0, 100)
+    assert (run.first, run.payloads) == (1, (b"one", b"two"))
+    assert journal.status()[lane].unwritten == 2
+    memory.acknowledge(lane, 1)
+    assert memory.read(lane, 0, 100).payloads == (b"two",)
+    memory.acknowledge(lane, 2)
+    assert memory.read(lane, 2, 100) is None
+    assert (journal.status()[lane].unwritten, memory.durable(lane)) == (0, 2)
+
+
+def test_a_claimed_event_gives_its_seq_to_the_next_one(journal, flash):
+    """The lane has no hole: what was claimed never had a place on flash."""
+    journal.append(U, b"before").result(5)
+    flash.broken = True
+    refuse(journal, U, b"call")
+    assert journal.unwritten.read(U, 0, 100).payloads == (b"call",)
+    flash.broken = False
+    assert journal.append(U, b"after").result(5) == 2
+    assert stored(journal, U) == [(1, b"before"), (2, b"after")]
+    assert journal.status()[U].failed == ""
+
+
+def test_what_nobody_claimed_is_stored_in_order_when_the_flash_takes_it(journal, flash):
+    flash.broken = True
+    for payload in (b"a", b"b", b"c"):
+        refuse(journal, U, payload)
+    assert journal.unwritten.read(U, 0, 1).payloads == (b"a",), "only as many as fit"
+    flash.broken = False
+    journal.append(U, b"d").result(5)
+    assert stored(journal, U) == [(1, b"b"), (2, b"c"), (3, b"d")]
+    assert journal.unwritten.read(U, 1, 100) is None
+
+
+def test_it_survives_a_restart_once_it_was_written(tmp_path, flash):
+    path = tmp_path / "j"
+    journal = Journal.open(path, quota_bytes=QUOTA, clock=SystemClock(), files=flash)
+    for number in range(3):
+        journal.append(U, b"%d" % number).result(5)
+    flash.broken = True
+    refuse(journal, U, b"claimed")
+    journal.unwritten.read(U, 0, 100)
+    refuse(journal, U, b"kept")
+    flash.broken = False
+    journal.append(U, b"last").result(5)
+    journal.close()
+    again = Journal.open(path, quota_bytes=QUOTA, clock=SystemClock())
+    assert [payload for _, payload in stored(again, U)] == [b"0", b"1", b"2", b"kept", b"last"]
+    again.close()
+
+
+def test_whoever_forwards_is_told(journal, flash):
+    told = threading.Event()
+    journal.unwritten.watch(lambda lane: told.set() if lane is U else None)
+    flash.broken = True
+    refuse(journal, U, b"call")
+    assert told.wait(5)
+
+
+def test_no_stored_event_is_given_up_because_writes_fail(journal, flash):
+    """Failing writes go round the free segments; they do not push out what is on flash."""
+    for number in range(20):
+        journal.append(R, b"%d" % number)
+    journal.flush()
+    before = stored(journal, R)
+    flash.broken = True
+    for number in range(30):
+        refuse(journal, R, b"lost %d" % number)
+        journal.unwritten.read(R, number, 100)
+    flash.broken = False
+    journal.append(R, b"after").result(5)
+    assert stored(journal, R)[:20] == before
+    assert [payload for _, payload in stored(journal, R)][20:] == [b"after"]
+
+
+def test_memory_is_bounded(journal, flash):
+    flash.broken = True
+    with pytest.raises(JournalSaturated):  # noqa: PT012 - which one is refused is not the point
+        for _ in range(10_000):
+            journal.append(U, bytes(1000))
+
+
+def test_without_any_flash_a_call_is_still_forwarded(tmp_path):
+    journal = Journal.without_flash(SystemClock(), OSError(errno.EIO, "Input/output error"))
+    with pytest.raises(JournalWriteFailed, match="Input/output"):
+        journal.append(U, b"call").result(5)
+    assert journal.unwritten.read(U, 0, 100).payloads == (b"call",)
+    status = journal.status()[U]
+    assert (status.durable, status.unwritten) == (0, 1)
+    assert "Input/output" in status.failed
+    assert any("cannot be used" in note for note in journal.trouble.notes)
+    journal.unwritten.acknowledge(U, 1)
+    journal.close()
+
+
+def test_a_store_on_a_disk_that_is_read_only_now_is_still_read(tmp_path):
+    """What was stored before the card fell read-only is forwarded after a restart, too."""
+    path = tmp_path / "j"
+    journal = Journal.open(path, quota_bytes=QUOTA, clock=SystemClock())
+    journal.append(U, b"call").result(5)
+    journal.close()
+    flash = FailingFlash()
+    flash.broken = True
+    again = Journal.open(path, quota_bytes=QUOTA, clock=SystemClock(), files=flash)
+    assert stored(again, U) == [(1, b"call")]
+    refuse(again, U, b"another")
+    assert again.unwritten.read(U, 0, 100).payloads == (b"another",)
+    again.close()
