@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import uuid as uuid_module
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from gateway.codec import encode_event, observe_gap
-from gateway.errors import JournalLocked
 from gateway.journal.files import Files, OsFiles
 from gateway.journal.format import MetaState
+from gateway.journal.lock import lock
 from gateway.journal.log import Log
 from gateway.journal.meta import Meta
 from gateway.journal.no_flash import NoFlash
@@ -92,7 +90,7 @@ class Journal:
         """
         folder, files = Path(path), files or OsFiles()
         files.make_dir(folder)
-        lock_fd = _lock(folder)
+        lock_fd = lock(folder)
         try:
             store = open_store(files, folder, quota_bytes)
         except BaseException:
@@ -230,21 +228,3 @@ class _LogMaker:
     def _make_gap(self, gap: Gap) -> bytes:
         seen = observe_gap(gap)
         return encode_event(Event(seen.kind, DEVICE, self._clock.stamp(), detail=seen.detail))
-
-
-def _lock(folder: Path) -> int:
-    fd = OsFiles().open(folder / "lock", create=True)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
-        os.close(fd)
-        raise JournalLocked(
-            f"process {owner or 'unknown'} has this journal open",
-            where=str(folder),
-            hint="is hearth already running? systemctl status hearth",
-        ) from None
-    with suppress(OSError):  # the number is a courtesy; a full or read-only disk may refuse it
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd

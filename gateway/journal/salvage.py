@@ -81,7 +81,7 @@ class Salvage:
                 self._find(name)
         self.used.sort(key=_number)
 
-    def fit(self, geometry: LaneGeometry) -> None:
+    def fit(self, geometry: LaneGeometry, *, may_shrink: bool) -> None:
         """Create segments that are missing; remove free ones that are too many, or cut short.
 
         A store that can be worked with is never refused: what it lacks of the quota is told.
@@ -102,7 +102,8 @@ class Salvage:
                 if len(self.used) + len(self.free) < MIN_SEGMENTS:
                     raise
                 self._trouble.notes.append(f"{self._folder.name} stays too small: {error}")
-        for _ in range(min(-missing, len(self.free) - MIN_SEGMENTS)):
+        surplus = -missing if may_shrink else 0
+        for _ in range(min(surplus, len(self.free) - MIN_SEGMENTS)):
             self._remove(self.free[-1])
 
     def open(self, meta: Meta) -> Opened:

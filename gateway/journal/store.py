@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.errors import UnknownVersion
 from gateway.journal.format import MetaState
-from gateway.journal.geometry import divide
+from gateway.journal.geometry import MIN_QUOTA, divide
 from gateway.journal.meta import Meta
 from gateway.journal.salvage import Opened, Salvage, Trouble
 from gateway.model import Lane
@@ -30,9 +30,16 @@ class Store(msgspec.Struct):
     lanes: dict[Lane, Opened]
     trouble: Trouble
 
+    def close(self) -> None:
+        """Close every file; for one who only looked."""
+        for opened in self.lanes.values():
+            for segment in (*opened.live, *opened.free):
+                segment.close()
+        self.meta.close()
 
-def open_store(files: Files, folder: Path, quota_bytes: int) -> Store:
-    """Open what is in a folder; make what is missing.
+
+def open_store(files: Files, folder: Path, quota_bytes: int | None) -> Store:
+    """Open what is in a folder; make what is missing. Without a quota it keeps its size.
 
     Raises:
         JournalNoRoom: there is no store yet, and no room for one.
@@ -53,16 +60,16 @@ def lane_folder(folder: Path, lane: Lane) -> Path:
 
 
 def _find(
-    files: Files, folder: Path, quota_bytes: int, trouble: Trouble
+    files: Files, folder: Path, quota_bytes: int | None, trouble: Trouble
 ) -> tuple[dict[Lane, Salvage], Meta]:
     """The segments, made as many as the quota asks for, and the meta file."""
-    geometry = divide(quota_bytes)
+    geometry = divide(quota_bytes or MIN_QUOTA)
     salvages = {}
     for lane in Lane:
         files.make_dir(lane_folder(folder, lane))
         salvages[lane] = Salvage(files, lane_folder(folder, lane), lane, trouble)
     for lane, salvage in salvages.items():
-        salvage.fit(geometry[lane])
+        salvage.fit(geometry[lane], may_shrink=quota_bytes is not None)
     return salvages, _open_meta(files, folder, salvages, trouble)
 
 
