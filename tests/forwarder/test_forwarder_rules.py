@@ -69,6 +69,25 @@ async def test_a_batch_is_freed_by_its_acknowledgement_and_not_by_the_puback():
         assert rig.forwarder.counters["events_acknowledged"] == 3
 
 
+async def test_what_is_only_in_memory_goes_under_its_own_uuid():
+    rig = Rig()
+    memory = MemoryBacklog(bytes(reversed(JOURNAL)))
+    settings = UplinkSettings(url="mqtt://127.0.0.1", ack_timeout=60.0)
+    rig.forwarder = Forwarder(GATEWAY, settings, (rig.backlog, memory), rig.uplink)
+    async with rig.running():
+        rig.append(U, 2)
+        memory.append(U, payload_of(7))
+        memory.append(R, payload_of(8))
+        await rig.uplink.until(lambda: len({(b.journal, b.lane) for b in rig.uplink.batches}) == 3)
+        rig.uplink.acknowledge(memory.uuid, U, 1, 1)
+        await rig.uplink.until(lambda: memory.acknowledged(U) == 1)
+        assert (rig.freed(U), memory.acknowledged(R)) == (0, 0), "each answer frees what it names"
+        assert not await rig.forwarder.drain(0.05)
+        rig.uplink.acknowledge_all()
+        assert await rig.forwarder.drain(5)
+        assert (rig.freed(U), memory.acknowledged(R)) == (2, 1)
+
+
 async def test_with_ack_broker_the_puback_frees_and_nothing_is_subscribed():
     async with Rig(ack="broker").running() as rig:
         rig.append(R, 3)
