@@ -114,7 +114,7 @@ class Rig:
 def rig(tmp_path, monkeypatch):
     monkeypatch.setattr(caretaker_module, "CHECK_S", 0.01)
     monkeypatch.setattr(caretaker_module, "AGE_CHECK_S", 0.01)
-    monkeypatch.setattr("gateway.journal.log.RETRY_INTERVAL_S", 0.01)
+    monkeypatch.setattr("gateway.journal.pending.RETRY_INTERVAL_S", 0.01)
     rig = Rig(tmp_path / "j", SetClock())
     yield rig
     rig.journal.close()

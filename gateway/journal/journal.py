@@ -213,11 +213,7 @@ class _LogMaker:
         log = Log(
             lane,
             meta=self._meta,
-            live=opened.live,
-            free=opened.free,
-            next_seq=opened.next_seq,
-            number=opened.number,
-            sealed=opened.sealed,
+            opened=opened,
             interval_s=0.0 if lane is Lane.URGENT else self._commit_interval_s,
             make_gap=self._make_gap,
         )
