@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types bench lock clean
+.PHONY: demo test lint types bench torture mutants lock clean
 
 demo: $(VENV)/.sim
 	@$(BIN)/hearth demo $(DEMO)
@@ -24,6 +24,14 @@ types: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run
+
+# The journal's cases by the ten thousand: make torture TORTURE="--cases 50000".
+torture: $(VENV)/.dev
+	$(BIN)/python tests/journal/torture.py $(TORTURE)
+
+# Deliberate faults of the journal, each of which its tests must notice (tests/mutants/).
+mutants: $(VENV)/.dev
+	$(BIN)/python tests/mutants/run.py $(MUTANTS)
 
 # Pins what CI and `make` install, for every Python and platform hearth supports.
 lock: $(VENV)/.dev

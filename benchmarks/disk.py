@@ -1,13 +1,21 @@
-"""A filesystem of its own: the block layer's counters then count the journal and nothing else."""
+"""Disks to measure on.
+
+A filesystem of its own, so that the block layer's counters count one thing and nothing else; files
+whose flush takes as long as a card's; a page cache that has forgotten everything.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import tempfile
+import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gateway.journal.files import OsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +50,38 @@ def ext4(mib: int) -> Iterator[tuple[Path, Path]]:
 def written_bytes(stat: Path) -> int:
     """Bytes written to the device so far (sectors of 512, field 7 of block/stat)."""
     return int(stat.read_text().split()[6]) * 512
+
+
+class SlowFiles(OsFiles):
+    """The system's own files, and each flush takes `flush_s` longer: simulated, like a card's.
+
+    A card does one thing at a time, so flushes wait for each other, in the order they came.
+    """
+
+    def __init__(self, flush_s: float) -> None:
+        super().__init__()
+        self._flush_s = flush_s
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+
+    def fdatasync(self, fd: int) -> None:
+        """The real flush, then the card's time."""
+        super().fdatasync(fd)
+        with self._lock:
+            now = time.monotonic()
+            self._free_at = max(self._free_at, now) + self._flush_s
+            wait_s = self._free_at - now
+        time.sleep(wait_s)
+
+
+def drop_page_cache() -> bool:
+    """Let the next read of any file ask the disk; whether that could be done (root may)."""
+    os.sync()
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("1")
+    except OSError:
+        return False
+    return True
 
 
 def _run(*command: str) -> str:

@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from gateway.errors import JournalError
+from gateway.journal import HEADER_COPIES
 from gateway.model import Kind, Lane, Observation, TimeQuality
 from gateway.strict import MAX_TEXT
 
@@ -25,7 +26,6 @@ DEVICE = "journal"
 CHECK_S = 1.0  # how soon a failing flash is told of; the journal itself tries again as often
 AGE_CHECK_S = 3600.0  # retention is counted in days
 DAY_MS = 86_400_000
-HEADER_COPIES = 2  # of a sound segment
 
 log = logging.getLogger("hearth.journal")
 

@@ -14,27 +14,28 @@ import math
 import struct
 from typing import TYPE_CHECKING
 
-from bumble import gatt
-from bumble.core import UUID, AdvertisingData
-from bumble.gatt import Characteristic, CharacteristicValue, Service
+from drivers.sim.band_base import (
+    INDICATE,
+    NOTIFY,
+    READ,
+    WRITE,
+    WRITE_WITHOUT_RESPONSE,
+    BandBase,
+    Key,
+)
+from drivers.wristband.wire.current_time import decode_current_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from bumble.device import Connection
+    from datetime import datetime
 
     from drivers.sim.air import Air
 
-ADVERTISING_INTERVAL_MS = 20  # the shortest allowed: tests and demonstrations do not wait
 BEAT_INTERVAL_S = 1.0  # what bands do
 
-_READ = Characteristic.Properties.READ
-_NOTIFY = Characteristic.Properties.NOTIFY
-_INDICATE = Characteristic.Properties.INDICATE
-_WRITE = Characteristic.Properties.WRITE_WITHOUT_RESPONSE
-
-HEART_RATE, BATTERY, ALERT_LEVEL = 0x2A37, 0x2A19, 0x2A06
+HEART_RATE, BATTERY, ALERT_LEVEL, CURRENT_TIME = 0x2A37, 0x2A19, 0x2A06, 0x2A2B
 OXIMETER, OXIMETER_SPOT, OXIMETER_FEATURES, TEMPERATURE = 0x2A5F, 0x2A5E, 0x2A60, 0x2A1C
+TREADMILL = 0x2ACD
 
 
 def resting_heart(elapsed_s: float) -> int:
@@ -42,74 +43,37 @@ def resting_heart(elapsed_s: float) -> int:
     return round(66 + 5 * math.sin(2 * math.pi * elapsed_s / 15))
 
 
-class VirtualBand:
-    """A wristband with heart rate, oximeter, thermometer, battery and a motor that vibrates."""
+class VirtualBand(BandBase):
+    """A wristband with heart rate, oximeter, thermometer, battery, a clock and a motor."""
+
+    advertised = (0x180D, 0x180F, 0x1822)
 
     def __init__(
         self, air: Air, address: str, *, name: str = "Hearth Band", battery: int = 87
     ) -> None:
-        self.address = address
-        self.name = name
-        self.battery = battery
-        self.worn = True
+        super().__init__(air, address, name=name, battery=battery)
         self.alerts: list[int] = []  # every alert level written: 0 none, 1 mild, 2 high
-        self.connections = 0  # how often a central connected
-        self._air = air
-        self._connection: Connection | None = None
-        self._subscribed: set[int] = set()
-        self._changed = asyncio.Event()
-        self._device = air.device(
-            name,
-            address,
-            advertising_interval_min=ADVERTISING_INTERVAL_MS,
-            advertising_interval_max=ADVERTISING_INTERVAL_MS,
-        )
-        self._characteristics = {
-            HEART_RATE: _told(HEART_RATE, _NOTIFY),
-            OXIMETER: _told(OXIMETER, _NOTIFY),
-            OXIMETER_SPOT: _told(OXIMETER_SPOT, _INDICATE),
-            TEMPERATURE: _told(TEMPERATURE, _INDICATE),
-            BATTERY: _computed(BATTERY, _READ | _NOTIFY, lambda: bytes([self.battery])),
-        }
-        self._device.add_services(self._services())
-        self._device.on("connection", self._on_connection)
-        for short, characteristic in self._characteristics.items():
-            characteristic.on(
-                characteristic.EVENT_SUBSCRIPTION,
-                lambda _connection, notify, indicate, short=short: self._on_subscription(
-                    short, on=notify or indicate
-                ),
-            )
-
-    @property
-    def connected(self) -> bool:
-        """Whether a central is connected."""
-        return self._connection is not None
-
-    async def power_on(self) -> None:
-        """Start, and advertise whenever nobody is connected."""
-        await self._device.power_on()
-        # Bumble's virtual controller never delivers scan responses: the name is in the
-        # advertisement itself.
-        advertisement = AdvertisingData(
+        self.clock: datetime | None = None  # what it was last set to
+        identity = {0x2A29: "Hearth", 0x2A24: "Virtual Band", 0x2A26: "1.0"}
+        strings = [
+            self.computed(short, READ, lambda text=text: text.encode())  # type: ignore[misc]
+            for short, text in identity.items()
+        ]
+        level = self.computed(BATTERY, READ | NOTIFY, lambda: bytes([self.battery]))
+        features = self.computed(OXIMETER_FEATURES, READ, lambda: bytes(2))
+        oximeter = [features, self.told(OXIMETER), self.told(OXIMETER_SPOT, INDICATE)]
+        self.serve(
             [
-                (AdvertisingData.FLAGS, bytes([0x06])),
-                (
-                    AdvertisingData.INCOMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS,
-                    struct.pack("<HHH", 0x180D, 0x180F, 0x1822),
-                ),
-                (AdvertisingData.COMPLETE_LOCAL_NAME, self.name.encode()[:16]),
+                (0x180D, [self.told(HEART_RATE)]),
+                (0x180F, [level]),
+                (0x1822, oximeter),
+                (0x1809, [self.told(TEMPERATURE, INDICATE)]),
+                (0x1802, [self.taken(ALERT_LEVEL, WRITE_WITHOUT_RESPONSE, self._alert)]),
+                (0x1805, [self.taken(CURRENT_TIME, WRITE, self._set_clock)]),
+                (0x1826, [self.told(TREADMILL)]),
+                (0x180A, strings),
             ]
         )
-        await self._device.start_advertising(
-            auto_restart=True, advertising_data=bytes(advertisement)
-        )
-
-    async def power_off(self) -> None:
-        """The battery is flat: no word, no advertisement."""
-        await self._device.stop_advertising()
-        self._air.cut(self.address)
-        await self._device.power_off()
 
     # --- what it measures
 
@@ -130,18 +94,15 @@ class VirtualBand:
         mantissa = round(celsius * 100) & 0xFFFFFF
         await self.send(TEMPERATURE, b"\x00" + struct.pack("<I", 0xFE << 24 | mantissa))
 
+    async def walk(self, km_h: float, metres: int) -> None:
+        """One treadmill notification: speed, and distance so far."""
+        body = struct.pack("<HH", 0x0004, round(km_h * 100)) + metres.to_bytes(3, "little")
+        await self.send(TREADMILL, body)
+
     async def set_battery(self, percent: int) -> None:
         """The battery changes, and says so."""
         self.battery = percent
         await self.send(BATTERY, bytes([percent]))
-
-    async def send(self, short: int, value: bytes) -> None:
-        """Any bytes on a characteristic, to whoever subscribed."""
-        characteristic = self._characteristics[short]
-        if characteristic.properties & _INDICATE:
-            await self._device.indicate_subscribers(characteristic, value)
-        else:
-            await self._device.notify_subscribers(characteristic, value)
 
     async def live(
         self, rate: Callable[[float], int] = resting_heart, interval: float = BEAT_INTERVAL_S
@@ -152,107 +113,20 @@ class VirtualBand:
             await self.beat(rate(asyncio.get_running_loop().time() - started))
             await asyncio.sleep(interval)
 
-    # --- what happens to it
-
-    def take_off(self) -> None:
-        """Off the wrist: the sensors say so."""
-        self.worn = False
-
-    def put_on(self) -> None:
-        """On the wrist again."""
-        self.worn = True
-
-    def walk_away(self) -> None:
-        """Out of range: silence, and the link times out."""
-        self._air.move_away(self.address)
-
-    def come_back(self) -> None:
-        """In range again."""
-        self._air.come_back(self.address)
-
-    async def drop(self) -> None:
-        """The band ends the connection, as bands do when they feel like it."""
-        if self._connection is not None:
-            await self._connection.disconnect()
-
-    async def wait_subscribed(self, short: int = HEART_RATE) -> None:
-        """Until a central subscribed to a characteristic."""
-        await self._wait(lambda: short in self._subscribed)
-
-    async def wait_connected(self, *, on: bool = True) -> None:
-        """Until a central is connected, or none is."""
-        await self._wait(lambda: self.connected is on)
+    async def wait_subscribed(self, key: Key = HEART_RATE, times: int = 1) -> None:
+        """Until a central subscribed to a characteristic, for the n-th time in all."""
+        await super().wait_subscribed(key, times)
 
     async def wait_alert(self) -> int:
         """Until an alert was written; the last one."""
-        await self._wait(lambda: bool(self.alerts))
+        await self.wait(lambda: bool(self.alerts))
         return self.alerts[-1]
 
-    async def _wait(self, predicate: Callable[[], bool]) -> None:
-        while not predicate():
-            self._changed.clear()
-            await self._changed.wait()
-
-    def _services(self) -> list[Service]:
-        told = self._characteristics
-        alert: Characteristic[bytes] = Characteristic(
-            UUID.from_16_bits(ALERT_LEVEL),
-            _WRITE,
-            Characteristic.WRITEABLE,
-            CharacteristicValue(write=self._on_alert),
-        )
-        features = _computed(OXIMETER_FEATURES, _READ, lambda: bytes(2))
-        identity = {0x2A29: "Hearth", 0x2A24: "Virtual Band", 0x2A26: "1.0"}
-        strings = [
-            _computed(short, _READ, lambda text=text: text.encode())  # type: ignore[misc]
-            for short, text in identity.items()
-        ]
-        return [
-            Service(gatt.GATT_HEART_RATE_SERVICE, [told[HEART_RATE]]),
-            Service(gatt.GATT_BATTERY_SERVICE, [told[BATTERY]]),
-            Service(
-                gatt.GATT_PULSE_OXIMETER_SERVICE, [features, told[OXIMETER], told[OXIMETER_SPOT]]
-            ),
-            Service(gatt.GATT_HEALTH_THERMOMETER_SERVICE, [told[TEMPERATURE]]),
-            Service(gatt.GATT_IMMEDIATE_ALERT_SERVICE, [alert]),
-            Service(gatt.GATT_DEVICE_INFORMATION_SERVICE, strings),
-        ]
-
-    def _on_connection(self, connection: Connection) -> None:
-        self._connection = connection
-        self.connections += 1
-        connection.on("disconnection", self._on_disconnection)
-        self._changed.set()
-
-    def _on_disconnection(self, _reason: int) -> None:
-        self._connection = None
-        self._subscribed.clear()
-        self._changed.set()
-
-    def _on_subscription(self, short: int, *, on: bool) -> None:
-        (self._subscribed.add if on else self._subscribed.discard)(short)
-        self._changed.set()
-
-    def _on_alert(self, _connection: Connection, value: bytes) -> None:
+    def _alert(self, value: bytes) -> None:
         self.alerts += value[:1]
-        self._changed.set()
 
-
-def _told(short: int, properties: Characteristic.Properties) -> Characteristic[bytes]:
-    """A characteristic that is only notified or indicated."""
-    return Characteristic(UUID.from_16_bits(short), properties, Characteristic.Permissions(0), b"")
-
-
-def _computed(
-    short: int, properties: Characteristic.Properties, read: Callable[[], bytes]
-) -> Characteristic[bytes]:
-    """A characteristic whose value is asked for at every read."""
-    return Characteristic(
-        UUID.from_16_bits(short),
-        properties,
-        Characteristic.READABLE,
-        CharacteristicValue(read=lambda _connection: read()),
-    )
+    def _set_clock(self, value: bytes) -> None:
+        self.clock = decode_current_time(value)
 
 
 def _sfloat(value: float) -> bytes:

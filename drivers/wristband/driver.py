@@ -11,12 +11,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from drivers.wristband.call import Caller
+from drivers.wristband.family import check_profile
 from drivers.wristband.link import Radio
-from drivers.wristband.session import Session, Wearer
+from drivers.wristband.session import Session
 from drivers.wristband.settings import WristbandSettings
+from drivers.wristband.wearer import Wearer
 from gateway.backoff import Backoff
+from gateway.clock import SystemClock
 from gateway.driver import Driver
-from gateway.errors import DeviceRefused, DeviceSilent, LinkLost
+from gateway.errors import DeviceRefused, DeviceSilent, HearthError, LinkLost
 
 if TYPE_CHECKING:
     from gateway.driver import Context
@@ -31,22 +35,39 @@ RADIO_GRACE_S = 60.0
 
 
 class WristbandDriver(Driver):
-    """A BLE wristband with standard services."""
+    """A BLE wristband or fitness machine of a known family, or with standard services."""
 
-    summary = "BLE wristband: heart rate, oxygen, temperature, battery"
+    summary = "BLE wristband: heart rate, oxygen, temperature, steps, SOS, battery"
     Settings = WristbandSettings
+
+    @classmethod
+    def check(cls, settings: WristbandSettings) -> None:
+        """The profile must exist; SettingsError if it does not."""
+        check_profile(settings.profile)
 
     async def run(self) -> None:
         """Keep the band connected until cancelled; LinkLost when there is no radio."""
+        wearer = Wearer()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                caller = Caller(self.context, tasks, lambda: self._well(wearer))
+                try:
+                    await self._keep_connected(wearer, caller)
+                except HearthError:
+                    await caller.settled()
+                    raise
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+
+    async def _keep_connected(self, wearer: Wearer, caller: Caller) -> None:
         context: Context = self.context
         adapter = self.settings.adapter
         radio = context.shared(f"radio:{adapter}", lambda: Radio(adapter))
-        wearer = Wearer()
         backoff = Backoff(RETRY_FIRST_S, RETRY_CAP_S)
         grace = _Grace()
         while True:
             try:
-                reason = await self._connect_and_listen(radio, wearer, backoff, grace)
+                reason = await self._connect_and_listen(radio, wearer, caller, backoff, grace)
             except (DeviceSilent, DeviceRefused) as error:
                 grace.renew()  # the radio works, or it could not tell that the band does not
                 reason = error.what
@@ -58,17 +79,22 @@ class WristbandDriver(Driver):
             await asyncio.sleep(backoff.next_s())
 
     async def _connect_and_listen(
-        self, radio: Radio, wearer: Wearer, backoff: Backoff, grace: _Grace
+        self, radio: Radio, wearer: Wearer, caller: Caller, backoff: Backoff, grace: _Grace
     ) -> str:
         link = await radio.connect(self.settings.address, self.settings.connect_timeout)
         grace.renew()
-        session = Session(self.settings, self.context, link, wearer)
+        session = Session(self.settings, self.context, link, wearer, caller)
         try:
-            return await session.run()
+            return await session.run(SystemClock())
         finally:
             if session.told:  # a band that connects and says nothing is not one that works
                 backoff.reset()
             await link.close()
+
+    def _well(self, wearer: Wearer) -> None:
+        """A call is stored: what was said about the journal is over, if the band is there."""
+        if wearer.identity is not None:
+            self.context.online(**wearer.identity)
 
 
 class _Grace:

@@ -53,6 +53,11 @@ _ADAPTER_ERRORS = {
     "org.freedesktop.DBus.Error.NoReply": _HINT_NO_BLUEZ,
     "org.freedesktop.DBus.Error.AccessDenied": "add this user to the group bluetooth",
 }
+# BlueZ's own words for what the band, or its description of itself, does not allow.
+_REFUSALS = frozenset(
+    f"org.bluez.Error.{word}"
+    for word in ("NotPermitted", "NotAuthorized", "NotSupported", "InvalidValueLength")
+)
 _HINT_NO_ADAPTER = "bluetoothctl list shows the adapters; rfkill list, what blocks them"
 
 
@@ -188,7 +193,7 @@ class Radio:
             use_services_cache=False,  # a cache outlives bluetoothd, the paths in it do not
             **self._client_options,
         )
-        link = Link(client, self._adapter, lost, self._links.discard)
+        link = Link(client, device.name or "", self._adapter, lost, self._links.discard)
         self._links.add(link)
         if self._stack is None:
             link.on_lost("the adapter went away")
@@ -201,10 +206,12 @@ class Link:
     def __init__(
         self,
         client: BleakClient,
+        name: str,
         adapter: str,
         lost: asyncio.Future[str],
         on_closed: Callable[[Link], None],
     ) -> None:
+        self.name = name  # what the band calls itself on the air; "" if it does not
         self._client = client
         self._adapter = adapter
         self._lost = lost
@@ -212,6 +219,9 @@ class Link:
         self._characteristics: dict[str, BleakGATTCharacteristic] = {}
         for characteristic in client.services.characteristics.values():
             self._characteristics.setdefault(characteristic.uuid.lower(), characteristic)
+        services = {service.uuid.lower() for service in client.services}
+        self.offers = frozenset(services | self._characteristics.keys())  # UUIDs, in lower case
+        self._subscribed: set[str] = set()
 
     def can_read(self, uuid: str) -> bool:
         """Whether the band has this characteristic, to be read."""
@@ -221,6 +231,10 @@ class Link:
         """Whether the band has this characteristic, to be subscribed."""
         return self._has(uuid, "notify") or self._has(uuid, "indicate")
 
+    def can_write(self, uuid: str) -> bool:
+        """Whether the band has this characteristic, to be written."""
+        return self._has(uuid, "write") or self._has(uuid, "write-without-response")
+
     async def read(self, uuid: str) -> bytes:
         """The value of a characteristic; DeviceRefused, DeviceSilent or LinkLost if it fails."""
         with _translated(self._client.address, self._adapter):
@@ -229,11 +243,27 @@ class Link:
         return bytes(value)
 
     async def subscribe(self, uuid: str, told: Callable[[bytes], None]) -> None:
-        """Have `told` called with every value of a characteristic; errors as in `read`."""
+        """Have `told` called with every value of a characteristic, anew if it was before.
+
+        Errors as in `read`.
+        """
+        characteristic = self._characteristics[uuid]
         with _translated(self._client.address, self._adapter):
             async with asyncio.timeout(TRANSACTION_S):
+                if uuid in self._subscribed:
+                    await self._client.stop_notify(characteristic)
+                self._subscribed.add(uuid)
                 await self._client.start_notify(
-                    self._characteristics[uuid], lambda _characteristic, data: told(bytes(data))
+                    characteristic, lambda _characteristic, data: told(bytes(data))
+                )
+
+    async def write(self, uuid: str, data: bytes) -> None:
+        """Write a characteristic, and wait for the band's word where it gives one; errors alike."""
+        response = self._has(uuid, "write")
+        with _translated(self._client.address, self._adapter):
+            async with asyncio.timeout(TRANSACTION_S):
+                await self._client.write_gatt_char(
+                    self._characteristics[uuid], data, response=response
                 )
 
     async def wait_lost(self) -> str:
@@ -279,6 +309,10 @@ def translate(error: Exception, address: str, adapter: str) -> DriverError:
         cause = cause.__cause__
     if isinstance(error, BleakGATTProtocolError):
         return DeviceRefused(f"the band refused: {error.code.name}", where=address)
+    if isinstance(error, BleakDBusError) and error.dbus_error in _REFUSALS:
+        return DeviceRefused(
+            f"the band refused: {error.dbus_error.rpartition('.')[2]}", where=address
+        )
     hint = "is it charged, near, and not connected to a phone?"
     return DeviceSilent(_words(error), where=address, hint=hint)
 

@@ -1,108 +1,234 @@
-"""One connection to a band: subscribe to everything it measures, and tell it until it falls silent.
+"""One connection to a band: subscribe to what it measures, and tell it until it falls silent.
 
-What is known of the band beyond one connection (`Wearer`: is it worn, is it sending nonsense) is
-kept by the driver, so that a reconnect does not tell the same thing twice.
+What a notification means is decided when it arrives. An SOS becomes a call there and then; readings
+wait their turn in the inbox. What is known beyond the connection is the Wearer's.
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from drivers.wristband.fault import Fault
+from drivers.wristband.family import find_family
+from drivers.wristband.rhythm import Rhythm
+from drivers.wristband.teller import Teller
 from drivers.wristband.wire.identity import decode_identity
-from drivers.wristband.wire.profile import BATTERY_LEVEL, IDENTITY, READINGS
-from gateway.errors import DecodeError, DeviceRefused
-from gateway.model import Kind, Measurement, Observation
+from drivers.wristband.wire.profile import BATTERY_LEVEL, IDENTITY
+from gateway.clock import uptime_now_ms
+from gateway.errors import DecodeError, DeviceRefused, JournalError
+from gateway.model import Kind, Observation, TimeQuality
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from drivers.wristband.call import Caller
+    from drivers.wristband.family import Command
     from drivers.wristband.link import Link
     from drivers.wristband.settings import WristbandSettings
+    from drivers.wristband.wearer import Wearer
     from drivers.wristband.wire.reading import Reading
+    from gateway.clock import Clock
     from gateway.driver import Context
-    from gateway.model import Scalar
 
-# Notifications that wait to be decoded. A band sends a few a second; one that fills this is
-# broken or hostile, and loses the oldest.
+# Readings that wait to be told. A band sends a few a second; one that fills this is broken or
+# hostile, and loses the oldest.
 INBOX = 64
-
-
-class Wearer:
-    """What was last told of a band."""
-
-    def __init__(self) -> None:
-        self.contact: bool | None = None
-        self.faults: dict[str, Fault] = {}
 
 
 class Session:
     """From a fresh link to its end."""
 
     def __init__(
-        self, settings: WristbandSettings, context: Context, link: Link, wearer: Wearer
+        self,
+        settings: WristbandSettings,
+        context: Context,
+        link: Link,
+        wearer: Wearer,
+        caller: Caller,
     ) -> None:
         self._settings = settings
         self._context = context
         self._link = link
         self._wearer = wearer
+        self._caller = caller
         self.told = False  # whether the band sent anything
-        self._inbox: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+        self._family = find_family(settings.profile, link.offers, link.name)
+        self._teller = Teller(context, wearer)
+        self._inbox: asyncio.Queue[tuple[str, Reading | DecodeError]] = asyncio.Queue()
         self._flooded = False
+        self._rhythm = Rhythm(self._family.steady, settings.silence)
+        self._renewed: set[str] = set()  # what was subscribed a second time
         self._loop = asyncio.get_running_loop()
+        self._broken: asyncio.Future[str] = self._loop.create_future()
+        self._work: set[asyncio.Future[str]] = {self._broken}
+        self._answers: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> str:
+    async def run(self, clock: Clock) -> str:
         """Why the link ended. Errors of the driver tree pass through."""
-        identity = await self._read_identity()
-        subscribed = [uuid for uuid in READINGS if self._link.can_tell(uuid)]
-        if not subscribed:
-            raise DeviceRefused(
-                "it measures nothing in a standard way",
-                where=self._settings.address,
-                hint="only bands with standard services (180D, 1822, 1809) are understood",
-            )
-        for uuid in subscribed:
-            await self._link.subscribe(uuid, partial(self._on_told, uuid))
-        self._context.online(**identity)
-        ended = asyncio.ensure_future(self._link.wait_lost())
-        listening = asyncio.ensure_future(self._listen())
-        polling = asyncio.ensure_future(self._poll_battery())
-        work = {ended, listening, polling}
         try:
-            done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
-            # When the link goes, reads fail with it: the cause is told, not the consequence.
-            return (ended if ended in done else done.pop()).result()
+            await self._begin(clock)
+            return await self._work_until_it_ends()
+        except JournalError:
+            # This ends the driver, and with it the calls that are being offered again. Until they
+            # are settled, an SOS is still heard.
+            await self._caller.settled()
+            raise
         finally:
-            for task in work:
-                task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
+            self._wearer.identity = None
+            await self._stop()
+
+    async def _begin(self, clock: Clock) -> None:
+        identity = {**await self._read_identity(), "profile": self._family.name}
+        await self._subscribe_all()
+        await self._write(self._family.start(local_time(clock)))
+        self._wearer.identity = identity
+        self._context.online(**identity)
+
+    async def _work_until_it_ends(self) -> str:
+        asked = self._family.poll()
+        patience_s = self._settings.silence + (self._settings.poll if asked else 0)
+        ended = asyncio.ensure_future(self._link.wait_lost())
+        ways = (self._listen(patience_s), self._poll(asked), self._poll_battery())
+        self._work |= {ended, *(asyncio.ensure_future(way) for way in ways)}
+        done, _ = await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
+        # When the link goes, reads fail with it: the cause is told, not the consequence.
+        return (ended if ended in done else done.pop()).result()
+
+    async def _stop(self) -> None:
+        work: list[asyncio.Future[Any]] = [*self._work, *self._answers]
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+
+    async def _subscribe_all(self) -> None:
+        known = [uuid for uuid in self._family.told_by if self._link.can_tell(uuid)]
+        if not known:
+            raise DeviceRefused(
+                f"it measures nothing that the profile {self._family.name} understands",
+                where=self._settings.address,
+                hint="is it the right address? with another profile it may be understood",
+            )
+        for uuid in known:
+            await self._link.subscribe(uuid, partial(self._on_told, uuid))
+
+    # --- what arrives
 
     def _on_told(self, uuid: str, value: bytes) -> None:
+        try:
+            self._take(uuid, value)
+        except BaseException as error:
+            self._break(error)  # whoever called has nobody to tell
+            raise
+
+    def _break(self, error: BaseException) -> None:
+        if not self._broken.done():
+            self._broken.set_exception(error)
+
+    def _take(self, uuid: str, value: bytes) -> None:
         self.told = True
+        self._rhythm.told(uuid, self._loop.time())
+        outcome = self._decode(uuid, value)
+        if not isinstance(outcome, DecodeError) and outcome.sos:
+            self._call()
+        self._keep(uuid, outcome)
+
+    def _decode(self, uuid: str, value: bytes) -> Reading | DecodeError:
+        try:
+            return self._family.decode(uuid, value)
+        except DecodeError as error:
+            return error
+
+    def _keep(self, uuid: str, outcome: Reading | DecodeError) -> None:
         if self._inbox.qsize() >= INBOX:
             self._inbox.get_nowait()
             self._flooded = True
-        self._inbox.put_nowait((uuid, value))
+        self._inbox.put_nowait((uuid, outcome))
 
-    async def _listen(self) -> str:
+    def _call(self) -> None:
+        if self._wearer.calls(self._loop.time()):
+            call = Observation(Kind.CALL, detail={"cause": "band"}, uptime_ms=uptime_now_ms())
+            answer = asyncio.ensure_future(self._answer(self._caller.place(call)))
+            self._answers.add(answer)
+            answer.add_done_callback(self._answered)
+
+    def _answered(self, answer: asyncio.Task[None]) -> None:
+        self._answers.discard(answer)
+        if not answer.cancelled() and (error := answer.exception()):
+            self._break(error)
+
+    async def _answer(self, placed: asyncio.Task[bool]) -> None:
+        """Let the band vibrate once the call is on flash, as the button's light comes on."""
+        command = self._family.vibrate(on=True)
+        if await asyncio.shield(placed) and command:
+            await self._write([command])
+
+    # --- what is told
+
+    async def _listen(self, patience_s: float) -> str:
         while True:
             try:
-                async with asyncio.timeout(self._settings.silence):
-                    uuid, value = await self._inbox.get()
+                async with asyncio.timeout(patience_s):
+                    uuid, outcome = await self._inbox.get()
             except TimeoutError:
-                return f"silent for {self._settings.silence:g} s"
-            self._tell(uuid, value)
-            if self._flooded:
-                self._flooded = False
-                self._tell_bad(uuid, "flood", "notifications come faster than they can be kept")
+                return f"silent for {patience_s:g} s"
+            self._tell(uuid, outcome)
+            if reason := await self._renew_silent():
+                return reason
+
+    def _tell(self, uuid: str, outcome: Reading | DecodeError) -> None:
+        if isinstance(outcome, DecodeError):
+            self._teller.bad(uuid, "malformed", str(outcome))
+        else:
+            self._teller.good(uuid, "malformed")
+            self._teller.good(uuid, "flood")
+            self._teller.reading(outcome)
+        if self._flooded:
+            self._flooded = False
+            self._teller.bad(uuid, "flood", "notifications come faster than they can be kept")
+
+    async def _renew_silent(self) -> str | None:
+        """Subscribe again what fell silent while others talk; the reason to give up, if in vain."""
+        now_s = self._loop.time()
+        uuid = self._rhythm.silent(now_s)
+        if uuid is None:
+            return None
+        if uuid in self._renewed:
+            return f"{uuid[4:8]} silent for {self._settings.silence:g} s, subscribed again in vain"
+        self._renewed.add(uuid)
+        self._rhythm.renewed(uuid, now_s)
+        await self._link.subscribe(uuid, partial(self._on_told, uuid))
+        return None
+
+    # --- what is asked
+
+    async def _poll(self, asked: Sequence[Command]) -> str:
+        while asked:
+            await self._write(asked)
+            await asyncio.sleep(self._settings.poll)
+            asked = self._family.poll()
+        return await self._link.wait_lost()
+
+    async def _write(self, commands: Sequence[Command]) -> None:
+        """Write what the band lets be written. That it refuses one is a fault, not an end."""
+        for uuid, data in commands:
+            if self._link.can_write(uuid):
+                try:
+                    await self._link.write(uuid, data)
+                except DeviceRefused as error:
+                    self._teller.bad(uuid, "refused", error.what)
+                else:
+                    self._teller.good(uuid, "refused")
 
     async def _poll_battery(self) -> str:
         """Read at once and then seldom; a band that keeps it to itself is left alone."""
-        while self._link.can_read(BATTERY_LEVEL):
+        while BATTERY_LEVEL in self._family.told_by and self._link.can_read(BATTERY_LEVEL):
             try:
-                self._tell(BATTERY_LEVEL, await self._link.read(BATTERY_LEVEL))
+                value = await self._link.read(BATTERY_LEVEL)
             except DeviceRefused:
                 break
+            self._keep(BATTERY_LEVEL, self._decode(BATTERY_LEVEL, value))
             await asyncio.sleep(self._settings.battery_poll)
         return await self._link.wait_lost()
 
@@ -119,44 +245,10 @@ class Session:
                     identity[name] = text
         return identity
 
-    def _tell(self, uuid: str, value: bytes) -> None:
-        try:
-            reading = READINGS[uuid](value)
-        except DecodeError as error:
-            self._tell_bad(uuid, "malformed", str(error))
-            return
-        self._tell_good(uuid, "malformed")
-        self._tell_good(uuid, "flood")
-        self._tell_reading(reading)
 
-    def _tell_reading(self, reading: Reading) -> None:
-        if reading.contact is not None and reading.contact is not self._wearer.contact:
-            self._wearer.contact = reading.contact
-            contact = Measurement("contact", reading.contact)
-            self._context.emit(Observation(Kind.MEASUREMENT, (contact,)))
-        if reading.measurements:
-            self._context.emit(
-                Observation(Kind.MEASUREMENT, reading.measurements, detail=reading.detail)
-            )
-
-    def _tell_bad(self, uuid: str, fault: str, what: str) -> None:
-        known = self._wearer.faults.setdefault(f"{fault} {uuid}", Fault())
-        if known.bad(self._loop.time()):
-            detail: dict[str, Scalar] = {
-                "fault": fault,
-                "active": True,
-                "characteristic": uuid[4:8],
-                "what": what,
-            }
-            self._context.emit(Observation(Kind.FAULT, detail=detail))
-
-    def _tell_good(self, uuid: str, fault: str) -> None:
-        known = self._wearer.faults.get(f"{fault} {uuid}")
-        if known and known.good(self._loop.time()):
-            detail: dict[str, Scalar] = {
-                "fault": fault,
-                "active": False,
-                "characteristic": uuid[4:8],
-                "count": known.count,
-            }
-            self._context.emit(Observation(Kind.FAULT, detail=detail))
+def local_time(clock: Clock) -> datetime | None:
+    """What a clock on the wall shows; None while the gateway does not know it."""
+    stamp = clock.stamp()
+    if stamp.quality is TimeQuality.UNKNOWN:
+        return None
+    return datetime.fromtimestamp(stamp.wall_ms / 1000).astimezone()

@@ -4,5 +4,6 @@ from gateway.journal.journal import Journal, LaneStatus
 from gateway.journal.reader import Run
 from gateway.journal.receipt import Receipt
 from gateway.journal.scrub import Scrubbed
+from gateway.journal.segment import HEADER_COPIES
 
-__all__ = ["Journal", "LaneStatus", "Receipt", "Run", "Scrubbed"]
+__all__ = ["HEADER_COPIES", "Journal", "LaneStatus", "Receipt", "Run", "Scrubbed"]

@@ -135,8 +135,11 @@ class OsFiles:
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def make_dir(self, path: Path) -> None:
-        """Uses mkdir(2), with its parents."""
+        """Uses mkdir(2), with its parents; new names are on the medium when it returns."""
+        new = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in new:
+            self.sync_dir(folder.parent)
 
     def list_dir(self, path: Path) -> list[str]:
         """Uses readdir(3), and sorts."""

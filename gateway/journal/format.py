@@ -142,20 +142,26 @@ def decode_header(data: bytes) -> SegmentHeader:
 #
 #   85 48<magic:8> 18<version> 1B<generation:8> 59<len:2><body> 1A<crc:4>
 #   body = {0: journal uuid, 1: [acknowledged, ...], 2: [durable, ...],
-#           3: [[lane, first, last, seq], ...], 4: bytes written, 5: seconds in use,
+#           3: [[lane, first, last, seq, given up], ...], 4: bytes written, 5: seconds in use,
 #           6: [[number, salt, first seq] of the newest segment or null, ...]}
 
 _META = struct.Struct(">BB8sBBBQBH")
 MAX_TOLD_GAPS = 120  # keeps a slot within one block
+QUOTA, AGE = "quota", "age"  # reasons of gaps for what had to go; the third is "damage"
+GIVEN_UP = frozenset({QUOTA, AGE})
 
 
 class ToldGap(msgspec.Struct, frozen=True, array_like=True):
-    """Seqs `first..last` of a lane are lost, and the gap event `seq` says so."""
+    """Seqs `first..last` of a lane are lost, and the gap event `seq` says so.
+
+    `given_up`: they had to go (quota, age); everything up to `last` was acknowledged or told of.
+    """
 
     lane: Lane
     first: int
     last: int
     seq: int
+    given_up: bool = False
 
 
 class Newest(msgspec.Struct, frozen=True, array_like=True):

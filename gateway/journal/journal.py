@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.codec import encode_event, observe_gap
+from gateway.errors import JournalWriteFailed
 from gateway.journal.files import Files, OsFiles
 from gateway.journal.format import MetaState
 from gateway.journal.lock import lock
@@ -155,8 +156,14 @@ class Journal:
         Raises:
             JournalWriteFailed: the flash refused; see Receipt.result.
         """
+        refused: JournalWriteFailed | None = None
         for log in self._logs.values():
-            log.flush()
+            try:
+                log.flush()
+            except JournalWriteFailed as error:  # the other lane's wait must end, too
+                refused = error
+        if refused:
+            raise refused
 
     def scrub(self, lane: Lane) -> Scrubbed | None:
         """Read and check the next segment of a lane; None if nothing waits there. Blocking."""

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway.errors import JournalClosed, JournalError, JournalSaturated, JournalWriteFailed
-from gateway.journal.format import MAX_PAYLOAD, RecordType, ToldGap
+from gateway.journal.format import AGE, GIVEN_UP, MAX_PAYLOAD, QUOTA, RecordType, ToldGap
 from gateway.journal.pending import RETRY_INTERVAL_S, Pending
 from gateway.journal.receipt import Commit, Entry, Receipt
 from gateway.journal.ring import Ring
@@ -60,15 +60,7 @@ class Log:
         self._meta = meta
         self._make_gap = make_gap
         self._changed = threading.Condition(threading.Lock())
-        self._ring = Ring(
-            lane,
-            meta.state.journal,
-            self._changed,
-            live=opened.live,
-            free=opened.free,
-            number=opened.number,
-            sealed=opened.sealed,
-        )
+        self._ring = Ring(lane, meta.state.journal, self._changed, opened)
         # A quarter: the group being written, the one behind it and a gap record still fit into the
         # last free segment while the oldest one is being freed.
         self._limit = min(self._ring.capacity // 4, MAX_PAYLOAD)
@@ -233,7 +225,8 @@ class Log:
         for first, last in _union(ranges + [(gap.first, gap.last) for gap in told]):
             payload = self._make_gap(Gap(self.lane, first, last, reason))
             entry = self._add(payload, RecordType.GAP)
-            self._meta.tell_gap(ToldGap(self.lane, first, last, entry.seq))
+            given_up = reason in GIVEN_UP
+            self._meta.tell_gap(ToldGap(self.lane, first, last, entry.seq, given_up))
             self._young_gaps.append((entry, first))
         return entry
 
@@ -353,9 +346,9 @@ class Log:
             self._acknowledged = max(self._acknowledged, self._evicting[1])
             self._evicting = None
         if self._expiring():
-            self._give_up(self._expired, "age")
+            self._give_up(self._expired, AGE)
         elif self._ring.crowded and not self._trimmable() and len(self._ring.live) > 1:
-            self._give_up(self._ring.live[1].first_seq - 1, "quota")
+            self._give_up(self._ring.live[1].first_seq - 1, QUOTA)
 
     def _give_up(self, last: int, reason: str) -> None:
         """Gap events that go with their segment take their message with them: tell it again."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -46,17 +47,30 @@ class Meta:
 
     @classmethod
     def open(cls, files: Files, path: Path) -> Meta | None:
-        """The meta file, or None if there is none or no slot of it is intact."""
+        """The meta file, or None if there is none or no slot of it is intact.
+
+        Raises:
+            OSError: it is there and cannot be read, so nobody knows whether a slot is intact.
+        """
         try:
             fd = files.open(path)
         except FileNotFoundError:
             return None
-        slots = read_slots(files, fd)
+        try:
+            slots = read_slots(files, fd)
+        except BaseException:
+            files.close(fd)
+            raise
         if not slots:
             files.close(fd)
             return None
         generation, state = max(slots, key=lambda slot: slot[0])
         return cls(files, fd, generation, state)
+
+    @property
+    def on_flash(self) -> bool:
+        """There is a file."""
+        return self._fd >= 0
 
     def save(self) -> None:
         """Write the state to the older slot, durably."""
@@ -105,6 +119,14 @@ class Meta:
             self.state = msgspec.structs.replace(self.state, gaps=gaps)
             return forgotten
 
+    def give_up_told(self, lane: Lane) -> None:
+        """An eviction that was told of and then interrupted is done: the cursor steps over it."""
+        with self._lock:
+            given_up = (gap.last for gap in self.told_gaps(lane) if gap.given_up)
+            cursor = max([self.state.acknowledged[lane], *given_up])
+            pair = _put(self.state.acknowledged, lane, cursor)
+            self.state = msgspec.structs.replace(self.state, acknowledged=pair)
+
     def begun(self, header: SegmentHeader) -> None:
         """A lane has a new newest segment; durable with the next save."""
         newest = Newest(header.number, header.salt, header.first_seq)
@@ -121,9 +143,10 @@ class Meta:
         return any(gap.first <= first and last <= gap.last for gap in self.told_gaps(lane))
 
     def close(self) -> None:
-        """Close the file, if there is one."""
-        if self._fd >= 0:
-            self._files.close(self._fd)
+        """Close the file, if there is one; see Segment.close."""
+        if self.on_flash:
+            with suppress(OSError):
+                self._files.close(self._fd)
 
     def _write(self) -> None:
         now_s = time.monotonic()
@@ -132,7 +155,7 @@ class Meta:
         self.state = msgspec.structs.replace(
             self.state, seconds_used=self.state.seconds_used + spent_s
         )
-        if self._fd < 0:
+        if not self.on_flash:
             raise OSError(errno.ENOENT, "there is no meta file")
         generation = self._generation + 1
         slot = encode_meta(self.state, generation).ljust(BLOCK, b"\0")
@@ -142,15 +165,20 @@ class Meta:
 
 
 def read_slots(files: Files, fd: int) -> list[tuple[int, MetaState]]:
-    """Generation and state of every intact slot."""
-    slots = []
+    """Generation and state of every intact slot; OSError if none is, and one cannot be read."""
+    slots: list[tuple[int, MetaState]] = []
+    refused: OSError | None = None
     for index in range(2):
         try:
             slots.append(decode_meta(files.pread(fd, BLOCK, index * BLOCK)))
         except UnknownVersion:
             raise
-        except (DecodeError, OSError):
+        except OSError as error:
+            refused = error
+        except DecodeError:
             continue  # being written, or damaged: the other slot may do
+    if refused and not slots:
+        raise refused
     return slots
 
 

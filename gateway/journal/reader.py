@@ -53,14 +53,18 @@ class Reader:
         self._next: tuple[int, int, int] | None = None  # (segment number, seq, offset)
 
     def read(self, after: int, max_bytes: int) -> Run | None:
-        """The next durable events behind `after`; None if there are none.
+        """The next durable events behind `after`; None if there are none, or none to be had now.
 
         At least one event even if it is larger than `max_bytes`. A run may begin later than
-        `after + 1`: a gap event further on tells why.
+        `after + 1`: a gap event further on tells why. While the flash can't be read at all nothing
+        is called lost: the card may come back.
         """
         with self._lock:
             while part := self._part(after):
-                run, checked_through = self._read_part(part, max_bytes)
+                try:
+                    run, checked_through = self._read_part(part, max_bytes)
+                except OSError:
+                    return None
                 if not self._still_there(part):
                     continue  # recycled while it was read: what was read is void
                 if run:

@@ -36,7 +36,7 @@ class Findings(msgspec.Struct, frozen=True):
     lanes: tuple[LaneFinding, ...]
     set_aside: tuple[str, ...]
     notes: tuple[str, ...]
-    changes: tuple[str, ...]  # in the order they are made
+    changes: tuple[str, ...]  # in the order they are made, but for the usual save of `meta`
 
     @property
     def sound(self) -> bool:
@@ -81,7 +81,8 @@ def _open(files: Telling | Overlay, folder: Path) -> Findings:
     except OSError as error:
         raise JournalError(f"it cannot be used: {error}", where=str(folder)) from error
     store.close()
-    return _findings(store, tuple(files.changes))
+    usual = f"{folder.name}/meta"  # saved at every start
+    return _findings(store, tuple(change for change in files.changes if usual not in change))
 
 
 def _existing(path: str | Path) -> Path:

@@ -39,8 +39,11 @@ def expired_through(log: Log, before_ms: int) -> int:
 
 
 def _newest_sure_ms(segment: Segment) -> int | None:
-    data, seed = segment.read_all(), segment.seed
     sure_ms = None
+    try:
+        data, seed = segment.read_all(), segment.seed
+    except OSError:
+        return None
     for span in scan(data, seed, segment.first_seq).spans:
         for record in records(data, seed, span.first, span.start):
             try:

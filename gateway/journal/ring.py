@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.journal.format import BLOCK, SegmentHeader, encode_record
-from gateway.journal.segment import Segment, new_salt
+from gateway.journal.segment import new_salt
 
 if TYPE_CHECKING:
     import threading
-    from collections import deque
 
     from gateway.journal.receipt import Entry
+    from gateway.journal.salvage import Opened
+    from gateway.journal.segment import Segment
     from gateway.model import Lane
 
 SPARE_SEGMENTS = 1
@@ -43,21 +44,18 @@ class Ring:
         lane: Lane,
         journal: bytes,
         lock: threading.Condition,
-        *,
-        live: list[Segment],
-        free: deque[Segment],
-        number: int,
-        sealed: bool,
+        opened: Opened,
     ) -> None:
-        """A ring over opened segments; see Log for the arguments."""
-        self.live = live
-        self.free = free
-        self.capacity = max(segment.capacity for segment in (*live, *free))
+        """A ring over an opened lane; `lock` is the log's."""
+        self.live = opened.live
+        self.free = opened.free
+        self.capacity = max(segment.capacity for segment in (*opened.live, *opened.free))
         self._lane = lane
         self._journal = journal
         self._lock = lock
-        self._number = number
-        self._sealed = sealed
+        self._number = opened.number
+        self._sealed = opened.sealed
+        self._first = list(opened.first)
 
     @property
     def crowded(self) -> bool:
@@ -93,6 +91,9 @@ class Ring:
             segment.close()
 
     def _try(self, group: list[Entry]) -> Written:
+        while self._first:  # what opening could not make sure of
+            self._first[0]()
+            self._first.pop(0)
         newest = self.live[-1] if self.live and not self._sealed else None
         data, count = _encode(newest, group) if newest else (bytearray(), 0)
         if not newest or not count:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 from collections import deque
+from collections.abc import Callable  # noqa: TC003 - msgspec looks it up at run time
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,14 +18,14 @@ import msgspec
 
 from gateway.codec import decode_event, gap_of
 from gateway.errors import DecodeError, JournalNoRoom
-from gateway.journal.format import BLOCK, SegmentHeader, ToldGap, salt_seed
+from gateway.journal.format import BLOCK, GIVEN_UP, SegmentHeader, ToldGap, salt_seed
 from gateway.journal.geometry import MIN_SEGMENTS
 from gateway.journal.recovery import Verdict, decide
-from gateway.journal.scan import scan
+from gateway.journal.scan import records, scan
 from gateway.journal.segment import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gateway.journal.files import Files
@@ -45,6 +47,8 @@ class Opened(msgspec.Struct):
     number: int = 0
     sealed: bool = False  # the newest segment must not be written behind its records
     lost: tuple[tuple[int, int], ...] = ()  # proven losses that no gap tells of yet
+    # What the flash refused at opening and must have done before anything can be called stored.
+    first: tuple[Callable[[], object], ...] = ()
 
 
 class Trouble(msgspec.Struct):
@@ -62,12 +66,18 @@ class Trouble(msgspec.Struct):
             return False
         return True
 
+    def attempts(
+        self, actions: Mapping[str, Callable[[], object]]
+    ) -> tuple[Callable[[], object], ...]:
+        """Do them all; those that the flash refused."""
+        return tuple(action for what, action in actions.items() if not self.attempt(what, action))
+
 
 class Salvage:
     """The segments of one lane's folder, sorted by what can be done with them."""
 
     def __init__(self, files: Files, folder: Path, lane: Lane, trouble: Trouble) -> None:
-        """Open every segment file there is; OSError if the folder cannot be listed."""
+        """Nothing yet; see `find`."""
         self._files = files
         self._folder = folder
         self._lane = lane
@@ -76,10 +86,18 @@ class Salvage:
         self.free: deque[Segment] = deque()
         self._damaged: list[Segment] = []  # not blank, and no header can be read
         self._unreadable = 0  # files that cannot even be opened
-        for name in files.list_dir(folder):
+
+    def find(self) -> None:
+        """Open every segment file there is; OSError if the folder cannot be listed."""
+        for name in self._files.list_dir(self._folder):
             if name.endswith(SUFFIX):
                 self._find(name)
         self.used.sort(key=_number)
+
+    def close(self) -> None:
+        """Close every file: it came to nothing."""
+        for segment in (*self.used, *self.free, *self._damaged):
+            segment.close()
 
     def fit(self, geometry: LaneGeometry, *, may_shrink: bool) -> None:
         """Create segments that are missing; remove free ones that are too many, or cut short.
@@ -92,7 +110,11 @@ class Salvage:
         """
         size = self._segment_size() or geometry.segment_bytes
         for segment in [segment for segment in self.free if segment.size != size]:
-            self._remove(segment)
+            if any(segment.read_all()):  # cut short, and its first header is zeros
+                self.free.remove(segment)
+                self._damaged.append(segment)
+            else:
+                self._remove(segment)
         there = len(self.used) + len(self.free) + len(self._damaged) + self._unreadable
         missing = geometry.total_bytes // size - there - self._aside()
         if missing > 0:
@@ -119,9 +141,11 @@ class Salvage:
         if not self.used and not self.free:
             raise OSError(errno.EIO, "no segment can be used", str(self._folder))
         verdict = self._recover_newest(meta)
-        sealed = bool(verdict.erase_through) and not self._erase_leftovers(verdict)
+        sealed = not self._erase_leftovers(verdict)
+        uncertain = self._make_certain(verdict, meta.state.durable[self._lane])
         if meta.forget_gaps(self._lane, verdict.next_seq):
             self._trouble.attempt("save meta", meta.save)
+        meta.give_up_told(self._lane)
         acknowledged = meta.state.acknowledged[self._lane]
         lost = tuple(
             (max(first, acknowledged + 1), last)
@@ -133,7 +157,7 @@ class Salvage:
         live = list(self.used)
         while len(live) > 1 and live[1].first_seq - 1 <= acknowledged:
             self.free.append(live.pop(0))
-        return Opened(live, self.free, verdict.next_seq, number, sealed, lost)
+        return Opened(live, self.free, verdict.next_seq, number, sealed, lost, uncertain)
 
     # --- finding and fitting -------------------------------------------------------------------
 
@@ -206,7 +230,10 @@ class Salvage:
                     segments.remove(segment)
                     self.used.append(segment)
                     self._trouble.notes.append(f"{self._name(segment)}: headers were lost, rebuilt")
-                    self._trouble.attempt("write headers", segment.restore_header)
+                    whole = segment.size == self._segment_size()
+                    self._trouble.attempt(
+                        "write headers", partial(segment.restore_header, twice=whole)
+                    )
                     return
 
     def _set_aside(self, segments: list[Segment]) -> None:
@@ -221,7 +248,8 @@ class Salvage:
                 continue
             segment.close()
             target = path.with_suffix(ASIDE_SUFFIX)
-            if self._trouble.attempt(f"set aside {name}", _rename(self._files, path, target)):
+            move = partial(self._files.rename, path, target)
+            if self._trouble.attempt(f"set aside {name}", move):
                 self._trouble.set_aside.append(f"{self._folder.name}/{target.name}")
                 room -= 1
         if segments:
@@ -238,6 +266,22 @@ class Salvage:
         return sum(name.endswith(ASIDE_SUFFIX) for name in names)
 
     # --- what the newest holds -----------------------------------------------------------------
+
+    def _make_certain(self, verdict: Verdict, durable: int) -> tuple[Callable[[], object], ...]:
+        """Write again what `meta` does not vouch for; see `store.py`."""
+        if not self.used or verdict.next_seq - 1 <= durable:
+            return ()
+        newest = self.used[-1]
+        start = BLOCK
+        if durable >= newest.first_seq:
+            data = newest.read_all()
+            for record in records(data, newest.seed, newest.first_seq):
+                if record.seq > durable:
+                    break
+                start = record.end
+        whole = newest.size == self._segment_size()
+        action = partial(newest.rewrite, start, verdict.end, twice=whole)
+        return self._trouble.attempts({f"write {self._name(newest)} again": action})
 
     def _recover_newest(self, meta: Meta) -> Verdict:
         acknowledged = meta.state.acknowledged[self._lane]
@@ -261,9 +305,13 @@ class Salvage:
             return  # intact, but of no gap this version knows: it is forwarded as it is
         lane = self._lane
         if seq > meta.state.acknowledged[lane] and not meta.knows_gap(lane, gap.first, gap.last):
-            meta.tell_gap(ToldGap(lane, gap.first, gap.last, seq))
+            given_up = gap.reason in GIVEN_UP
+            meta.tell_gap(ToldGap(lane, gap.first, gap.last, seq, given_up))
 
     def _erase_leftovers(self, verdict: Verdict) -> bool:
+        """Whether there are none."""
+        if not verdict.erase_through:
+            return True
         newest = self.used[-1]
         return self._trouble.attempt(
             f"erase leftovers in {self._name(newest)}",
@@ -272,10 +320,6 @@ class Salvage:
 
     def _name(self, segment: Segment) -> str:
         return f"{self._folder.name}/{segment.path.name}"
-
-
-def _rename(files: Files, old: Path, new: Path) -> Callable[[], None]:
-    return lambda: files.rename(old, new)
 
 
 def _number(segment: Segment) -> int:

@@ -49,11 +49,8 @@ def find_next(data: bytes, seed: int, at: int, expected: int) -> tuple[int, Reco
 
     Leftovers of the segment's earlier lives have another salt and lower seqs: both refuse them.
     """
-    for match in _RECORD_START.finditer(data, at):
-        record = decode_record(data, match.start(), seed)
-        if record and record.seq >= expected:
-            return match.start(), record
-    return None
+    found = (pair for pair in _intact(data, seed, at) if pair[1].seq >= expected)
+    return next(found, None)
 
 
 def scan(data: bytes, seed: int, first_seq: int) -> Scan:
@@ -71,10 +68,22 @@ def scan(data: bytes, seed: int, first_seq: int) -> Scan:
                 gaps.append((record.seq, record.payload))
         if expected > first:
             spans.append(Span(first, expected - 1, start, at))
-        found = find_next(data, seed, at, expected)
-        if found is None:
+        for offset, record in _intact(data, seed, at):
+            if record.seq >= expected:
+                at, expected = offset, record.seq
+                break
+            # Out of place, so it is not kept; what it vouches for is true all the same.
+            synced_through = max(synced_through, record.synced_through or 0)
+        else:
             return Scan(tuple(spans), synced_through, tuple(gaps))
-        at, expected = found[0], found[1].seq
+
+
+def _intact(data: bytes, seed: int, at: int) -> Iterator[tuple[int, Record]]:
+    """Every intact record that begins at or behind `at`, wherever it begins, and its offset."""
+    for match in _RECORD_START.finditer(data, at):
+        record = decode_record(data, match.start(), seed)
+        if record:
+            yield match.start(), record
 
 
 def holes(first: int, last: int, ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

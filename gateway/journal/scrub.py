@@ -36,7 +36,7 @@ class Scrubber:
         self._number = 0  # of the segment that was read last
 
     def step(self) -> Scrubbed | None:
-        """Read the next segment; None if none holds anything that is needed."""
+        """Read the next segment; None if none holds anything needed, or can't be read at all."""
         live, _ = self._log.segments()
         durable, acknowledged = self._log.durable, self._log.acknowledged
         if not live or acknowledged >= durable:
@@ -44,7 +44,10 @@ class Scrubber:
         at = next((i for i, s in enumerate(live) if _number(s) > self._number), 0)
         segment, self._number = live[at], _number(live[at])
         last = live[at + 1].first_seq - 1 if at + 1 < len(live) else durable
-        return self._read(segment, max(segment.first_seq, acknowledged + 1), last)
+        try:
+            return self._read(segment, max(segment.first_seq, acknowledged + 1), last)
+        except OSError:
+            return None  # writing to such a card fails, too, and that is told
 
     def _read(self, segment: Segment, first: int, last: int) -> Scrubbed:
         number, seed, first_seq = _number(segment), segment.seed, segment.first_seq

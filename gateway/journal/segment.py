@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.errors import DecodeError, UnknownVersion
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # A reader that seeks a seq starts at the nearest mark before it; one mark in this many bytes keeps
 # both the list (64 marks in 4 MiB) and the search (about 600 records) short.
 MARK_EVERY = 64 * 1024
+HEADER_COPIES = 2
 
 
 class Segment:
@@ -45,23 +47,27 @@ class Segment:
     @classmethod
     def create(cls, files: Files, path: Path, size: int) -> Segment:
         """A new segment full of zeros; OSError if there is no room."""
-        fd = files.open(path, create=True)
+        segment = cls(files, path, files.open(path, create=True), size)
         try:
-            files.allocate(fd, size)
+            files.allocate(segment.fd, size)
         except OSError:
-            files.close(fd)
+            segment.close()
             raise
-        return cls(files, path, fd, size)
+        return segment
 
     @classmethod
     def open(cls, files: Files, path: Path) -> Segment:
-        """An existing segment; its header is None if no copy is intact."""
-        fd = files.open(path)
+        """An existing segment; its header is None if no copy is intact.
+
+        Raises:
+            OSError: it cannot be opened, or neither copy can be read at all.
+        """
+        segment = cls(files, path, files.open(path), 0)
         try:
-            segment = cls(files, path, fd, files.size(fd))
+            segment.size = files.size(segment.fd)
             segment.read_header()
         except BaseException:
-            files.close(fd)
+            segment.close()
             raise
         return segment
 
@@ -90,13 +96,13 @@ class Segment:
 
     def begin(self, header: SegmentHeader) -> None:
         """Start a new life. Durable with the first commit's fdatasync, not before."""
-        self._write_header(header)
+        self._write_header(header, twice=True)
         self.adopt(header)
 
-    def restore_header(self) -> None:
-        """Durably write both copies of the adopted header again."""
+    def restore_header(self, *, twice: bool) -> None:
+        """Durably write the adopted header again; once if the file was cut short within records."""
         if self.header:
-            self._write_header(self.header)
+            self._write_header(self.header, twice=twice)
             self._files.fdatasync(self.fd)
 
     def adopt(self, header: SegmentHeader) -> None:
@@ -113,22 +119,40 @@ class Segment:
         self.mark(first_seq, self.end)
         self.end += len(data)
 
+    def rewrite(self, start: int, end: int, *, twice: bool) -> None:
+        """Durably write again what can be read of `start..end`, and the header."""
+        data, at = self.read_all(), start
+        while at < end:
+            stop = min(end, at - at % BLOCK + BLOCK)
+            if self._block_or_none(at - at % BLOCK) is not None:
+                self._files.pwrite(self.fd, data[at:stop], at)
+            at = stop
+        self.restore_header(twice=twice)
+
     def erase(self, start: int, end: int) -> None:
         """Durably overwrite `start..end` with zeros."""
         self._files.pwrite(self.fd, bytes(end - start), start)
         self._files.fdatasync(self.fd)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Bytes of the record area."""
-        return self._files.pread(self.fd, min(length, self.size - BLOCK - offset), offset)
+        """Bytes of the file from `offset` on."""
+        return self._files.pread(self.fd, min(length, self.size - offset), offset)
 
     def read_all(self) -> bytes:
-        """The whole segment but its last header copy; sectors that can't be read are zeros."""
-        end = self.size - BLOCK
+        """The whole file; blocks that can't be read are zeros.
+
+        With its last block: that is a header, unless the file was cut short.
+
+        Raises:
+            OSError: not one block can be read. Then the card is gone, not a sector of it bad.
+        """
         try:
-            return self._files.pread(self.fd, end, 0)
+            return self._files.pread(self.fd, self.size, 0)
         except OSError:
-            return b"".join(self._block_or_zeros(at) for at in range(0, end, BLOCK))
+            blocks = [self._block_or_none(at) for at in range(0, self.size, BLOCK)]
+            if not any(blocks):
+                raise
+            return b"".join(block or bytes(BLOCK) for block in blocks)
 
     def mark(self, seq: int, offset: int) -> None:
         """Remember that the record `seq` begins at `offset`, if the last mark is far behind."""
@@ -141,8 +165,9 @@ class Segment:
         return self._marks[max(0, at - 1)]
 
     def close(self) -> None:
-        """Close the file."""
-        self._files.close(self.fd)
+        """Close the file. What counts was flushed long ago, so an error here changes nothing."""
+        with suppress(OSError):
+            self._files.close(self.fd)
 
     def drop_cache(self) -> None:
         """Have the next read ask the medium."""
@@ -159,26 +184,34 @@ class Segment:
             self.adopt(max(found, key=lambda header: header.number))
 
     def _headers(self) -> list[SegmentHeader]:
-        found = []
-        for offset in (0, self.size - BLOCK):
+        found, refused = [], 0
+        for offset in (0, max(0, self.size - BLOCK)):
             try:
-                found.append(decode_header(self._files.pread(self.fd, BLOCK, max(0, offset))))
+                data = self._files.pread(self.fd, BLOCK, offset)
+            except OSError:
+                refused += 1
+                if refused == HEADER_COPIES:
+                    raise
+                continue
+            try:
+                found.append(decode_header(data))
             except UnknownVersion:
                 raise
-            except (DecodeError, OSError):
+            except DecodeError:
                 continue  # the other copy may do; none intact is reported by the lane
         return found
 
-    def _write_header(self, header: SegmentHeader) -> None:
+    def _write_header(self, header: SegmentHeader, *, twice: bool) -> None:
         data = encode_header(header).ljust(BLOCK, b"\0")
         self._files.pwrite(self.fd, data, 0)
-        self._files.pwrite(self.fd, data, self.size - BLOCK)
+        if twice:
+            self._files.pwrite(self.fd, data, self.size - BLOCK)
 
-    def _block_or_zeros(self, offset: int) -> bytes:
+    def _block_or_none(self, offset: int) -> bytes | None:
         try:
             return self._files.pread(self.fd, BLOCK, offset).ljust(BLOCK, b"\0")
         except OSError:
-            return bytes(BLOCK)
+            return None
 
 
 def new_salt() -> int:

@@ -6,6 +6,8 @@ The same code tells what opening would do (`repair.py`), so it starts nothing an
 from __future__ import annotations
 
 import uuid as uuid_module
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +20,7 @@ from gateway.journal.salvage import Opened, Salvage, Trouble
 from gateway.model import Lane
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from gateway.journal.files import Files
@@ -47,11 +50,50 @@ def open_store(files: Files, folder: Path, quota_bytes: int | None) -> Store:
     """
     trouble = Trouble()
     try:
-        salvages, meta = _find(files, folder, quota_bytes, trouble)
+        return _open(files, folder, quota_bytes, trouble)
     except UnknownVersion:
         trouble.set_aside.append(_set_store_aside(folder, files))
-        salvages, meta = _find(files, folder, quota_bytes, trouble)
-    return Store(meta, {lane: salvages[lane].open(meta) for lane in Lane}, trouble)
+        return _open(files, folder, quota_bytes, trouble)
+
+
+def _open(files: Files, folder: Path, quota_bytes: int | None, trouble: Trouble) -> Store:
+    geometry = divide(quota_bytes or MIN_QUOTA)
+    salvages: dict[Lane, Salvage] = {}
+    with ExitStack() as undo:
+        for lane in Lane:
+            files.make_dir(lane_folder(folder, lane))
+            salvages[lane] = Salvage(files, lane_folder(folder, lane), lane, trouble)
+            undo.callback(salvages[lane].close)
+            salvages[lane].find()
+        for lane, salvage in salvages.items():
+            salvage.fit(geometry[lane], may_shrink=quota_bytes is not None)
+        meta = _open_meta(files, folder, salvages, trouble)
+        undo.callback(meta.close)
+        uncertain = _make_certain(files, folder, meta, trouble)
+        store = Store(meta, {lane: salvages[lane].open(meta) for lane in Lane}, trouble)
+        for opened in store.lanes.values():
+            opened.first = (*uncertain, *opened.first)
+        undo.pop_all()
+    return store
+
+
+def _make_certain(
+    files: Files, folder: Path, meta: Meta, trouble: Trouble
+) -> tuple[Callable[[], object], ...]:
+    """A killed process leaves names and bytes in the cache that were never flushed.
+
+    They are read as if they were on the medium, and everything that follows builds on them; so they
+    must be there before anything does. Bytes are written again and not just flushed: if a flush of
+    them failed once, the kernel calls the next one a success. What the flash refused of all this,
+    to be done again.
+    """
+    actions: dict[str, Callable[[], object]] = {
+        f"sync {path.name}": partial(files.sync_dir, path)
+        for path in (folder.parent, folder, *(lane_folder(folder, lane) for lane in Lane))
+    }
+    if meta.on_flash:
+        actions["save meta"] = meta.save
+    return trouble.attempts(actions)
 
 
 def lane_folder(folder: Path, lane: Lane) -> Path:
@@ -59,34 +101,19 @@ def lane_folder(folder: Path, lane: Lane) -> Path:
     return folder / lane.name.lower()
 
 
-def _find(
-    files: Files, folder: Path, quota_bytes: int | None, trouble: Trouble
-) -> tuple[dict[Lane, Salvage], Meta]:
-    """The segments, made as many as the quota asks for, and the meta file."""
-    geometry = divide(quota_bytes or MIN_QUOTA)
-    salvages = {}
-    for lane in Lane:
-        files.make_dir(lane_folder(folder, lane))
-        salvages[lane] = Salvage(files, lane_folder(folder, lane), lane, trouble)
-    for lane, salvage in salvages.items():
-        salvage.fit(geometry[lane], may_shrink=quota_bytes is not None)
-    return salvages, _open_meta(files, folder, salvages, trouble)
-
-
 def _open_meta(files: Files, folder: Path, salvages: dict[Lane, Salvage], trouble: Trouble) -> Meta:
     """The meta file; rebuilt from the segments if it is lost, new if there is nothing at all."""
     path = folder / "meta"
     try:
         meta = Meta.open(files, path)
-    except OSError as error:
-        trouble.notes.append(f"open meta: {error}")
-        meta = None
+    except OSError as error:  # perhaps it can be read another time: it is not written over
+        trouble.notes.append(f"read meta: {error}")
+        return Meta(files, -1, 0, _rebuild(salvages))
     if meta is None:
         meta = Meta(files, -1, 0, _rebuild(salvages))
         if any(salvages[lane].used for lane in Lane):
             trouble.notes.append("meta was lost; it is rebuilt from the segments")
         trouble.attempt("create meta", lambda: meta.create(path))
-        trouble.attempt(f"sync {folder.name}", lambda: files.sync_dir(folder))
     return meta
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from conftest import Content
+from content import Content
 from simdisk import SimDisk
 
 from gateway.errors import JournalError

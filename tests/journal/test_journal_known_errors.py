@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import FixedClock
+from rig import FixedClock
 from simdisk import SimDisk
 
 from gateway.errors import JournalClosed, JournalLocked, JournalNoRoom, JournalWriteFailed
@@ -73,7 +70,7 @@ def test_one_refused_flush_moves_to_another_segment(call, open_small, content):
 
 
 def test_flash_that_refuses_twice_is_admitted_and_tried_again(open_small, monkeypatch):
-    monkeypatch.setattr("gateway.journal.log.RETRY_INTERVAL_S", 0.01)
+    monkeypatch.setattr("gateway.journal.pending.RETRY_INTERVAL_S", 0.01)
     disk = SimDisk()
     journal = open_small(disk)
     disk.fail = _failing("fdatasync", 2)
@@ -165,8 +162,8 @@ def test_a_store_from_the_future_is_kept_aside(tmp_path):
     _rewrite_version(segment, VERSION + 1)
     journal = _open(tmp_path / "j")
     assert journal.uuid != old
-    assert journal.aside
-    assert (tmp_path / "j" / journal.aside[0] / "urgent" / segment.name).exists()
+    assert journal.trouble.set_aside
+    assert (tmp_path / "j" / journal.trouble.set_aside[0] / "urgent" / segment.name).exists()
     journal.append(Lane.URGENT, b"help").result()
     journal.close()
 
@@ -196,48 +193,3 @@ def test_a_changed_quota_grows_and_shrinks_the_store(tmp_path):
         sizes.append(disk_use())
         assert sizes[-1] <= mib << 20
     assert sizes[1] > sizes[0] == sizes[2]
-
-
-WRITER = """
-import sys
-from gateway.clock import SystemClock
-from gateway.journal import Journal
-from gateway.model import Lane
-journal = Journal.open(sys.argv[1], quota_bytes=2 << 20, clock=SystemClock(), commit_interval_s=.01)
-number = journal.accepted(Lane.URGENT)
-while True:
-    routine = [journal.append(Lane.ROUTINE, b"r%d" % i) for i in range(5)]
-    number += 1
-    seq = journal.append(Lane.URGENT, b"%d" % number).result()
-    sys.stdout.write(f"u{seq}\\n")
-    routine[-1].result()
-    sys.stdout.write(f"r{routine[-1].seq}\\n")
-    sys.stdout.flush()
-"""
-
-
-def test_kill_9_loses_nothing_that_was_confirmed(tmp_path):
-    """A real process on a real disk, killed again and again; every confirmed seq is there."""
-    confirmed = {"u": 0, "r": 0}
-    for _ in range(10):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path / "j")], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout
-        for _ in range(40):
-            line = process.stdout.readline().strip()
-            confirmed[line[0]] = int(line[1:])
-        process.send_signal(signal.SIGKILL)
-        for rest in process.stdout.read().split():
-            confirmed[rest[0]] = int(rest[1:])
-        process.wait()
-        process.stdout.close()
-    journal = _open(tmp_path / "j")
-    for lane, key in ((Lane.URGENT, "u"), (Lane.ROUTINE, "r")):
-        assert journal.durable(lane) >= confirmed[key] > 10
-        after, seqs = 0, []
-        while run := journal.read(lane, after, 4096):
-            seqs += range(run.first, run.last + 1)
-            after = run.last
-        assert seqs == list(range(1, journal.durable(lane) + 1))
-    journal.close()

@@ -8,10 +8,11 @@ import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
-from conftest import SMALL, Content, FixedClock
+from content import Content
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from rig import SMALL, FixedClock
 from simdisk import SimDisk
 
 from gateway.errors import JournalSaturated
@@ -34,7 +35,7 @@ class JournalModel(RuleBasedStateMachine):
         self._open()
 
     def _open(self) -> None:
-        with patch("gateway.journal.journal.divide", lambda quota: SMALL):
+        with patch("gateway.journal.store.divide", lambda quota: SMALL):
             self.journal = Journal.open(
                 self.folder, quota_bytes=0, clock=FixedClock(), commit_interval_s=3600,
                 files=self.disk,

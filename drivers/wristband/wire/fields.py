@@ -33,6 +33,10 @@ class Fields:
         self._at += size
         return int.from_bytes(self._data[self._at - size : self._at], "little")
 
+    def signed(self, size: int) -> int:
+        """The next `size` bytes as a number in two's complement."""
+        return _signed(self.unsigned(size), 8 * size)
+
     def sfloat(self) -> float | None:
         """The next SFLOAT; None if it is no number."""
         return decimal(self.unsigned(2), mantissa_bits=12, special=_SFLOAT_SPECIAL)

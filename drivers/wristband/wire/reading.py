@@ -14,9 +14,11 @@ class Reading(msgspec.Struct, frozen=True):
     """Measurements that may be believed; none, if the device itself does not believe them.
 
     `contact` is whether the sensor touches the skin: None if the device does not say. `detail` is
-    what else it says about the measurements (where taken, when, by its own clock).
+    what else it says about the measurements (where taken, when, by its own clock). `sos` is that
+    the wearer signalled an emergency.
     """
 
     measurements: tuple[Measurement, ...] = ()
     contact: bool | None = None
     detail: dict[str, Scalar] = {}
+    sos: bool = False

@@ -2,39 +2,17 @@
 
 import asyncio
 import random
-from contextlib import asynccontextmanager, suppress
 
 import pytest
+from band_bench import ADDRESS, driven, settings, states
 from stub_context import StubContext
 
-from drivers.sim.air import Air
 from drivers.sim.band import BATTERY, HEART_RATE, OXIMETER, TEMPERATURE, VirtualBand
-from drivers.sim.hci import VirtualAdapter
 from drivers.wristband import driver as band_driver
 from drivers.wristband.driver import WristbandDriver
 from drivers.wristband.settings import WristbandSettings
 from gateway.errors import LinkLost
 from gateway.model import Kind
-
-ADDRESS = "C0:FF:EE:00:00:01"
-
-
-@pytest.fixture(autouse=True)
-def quick_retries(monkeypatch):
-    monkeypatch.setattr(band_driver, "RETRY_FIRST_S", 0.05)
-    monkeypatch.setattr(band_driver, "RETRY_CAP_S", 0.1)
-
-
-@pytest.fixture
-async def air():
-    async with asyncio.timeout(60):
-        yield Air()
-
-
-@pytest.fixture
-async def adapter(air, tmp_path):
-    async with VirtualAdapter(air, tmp_path / "radio.sock") as adapter:
-        yield adapter
 
 
 @pytest.fixture
@@ -42,34 +20,6 @@ async def band(air):
     band = VirtualBand(air, ADDRESS)
     await band.power_on()
     return band
-
-
-def settings(adapter, address=ADDRESS, **options):
-    options = {"connect_timeout": 5.0, **options}
-    return WristbandSettings(address=address, adapter=f"sim:{adapter.path}", **options)
-
-
-@asynccontextmanager
-async def driven(settings, context):
-    """The driver at work."""
-    task = asyncio.create_task(WristbandDriver(settings, context).run())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-@pytest.fixture
-async def context():
-    context = StubContext("band-1")
-    yield context
-    await context.close()
-
-
-def states(context):
-    return [state for state, _ in context.states]
 
 
 async def test_everything_a_band_measures(adapter, band, context):
@@ -83,7 +33,12 @@ async def test_everything_a_band_measures(adapter, band, context):
         await context.wait_until(lambda: len(context.values("battery")) == 2)
     assert context.states[0] == (
         "online",
-        {"manufacturer": "Hearth", "model": "Virtual Band", "firmware": "1.0"},
+        {
+            "manufacturer": "Hearth",
+            "model": "Virtual Band",
+            "firmware": "1.0",
+            "profile": "standard",
+        },
     )
     assert context.values("heart_rate") == [72]
     assert context.values("rr_interval") == [0.75, 1.0]

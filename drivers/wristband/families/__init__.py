@@ -1,0 +1,1 @@
+"""One file a make of bands; see drivers/wristband/family.py."""

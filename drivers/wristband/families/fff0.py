@@ -1,0 +1,53 @@
+"""The FFF0 family (J-Style, Youhong): they tell live, and they have an SOS button."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drivers.wristband.family import Command, Family
+from drivers.wristband.wire import fff0
+from gateway.errors import DecodeError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from drivers.wristband.wire.reading import Reading
+
+_TIMES = 3  # enough to be noticed, and over before it frightens
+
+
+class Fff0(Family):
+    """A band with the service FFF0."""
+
+    name = "fff0"
+    steady = frozenset({fff0.NOTIFY})
+
+    @classmethod
+    def recognises(cls, offers: frozenset[str], name: str) -> bool:
+        """By its characteristics too: many makers use the number FFF0 for services of their own."""
+        del name
+        return offers >= {fff0.SERVICE, fff0.WRITE, fff0.NOTIFY}
+
+    @property
+    def told_by(self) -> tuple[str, ...]:
+        """Everything comes on one characteristic."""
+        return (fff0.NOTIFY,)
+
+    def start(self, now: datetime | None) -> list[Command]:
+        """Set the clock and switch live values on."""
+        frames = [fff0.encode_time(now)] if now else []
+        return [Command(fff0.WRITE, frame) for frame in (*frames, fff0.start_live())]
+
+    def poll(self) -> list[Command]:
+        """Battery; and live values again, for a band that restarted or left them off."""
+        return [Command(fff0.WRITE, frame) for frame in (fff0.ask_battery(), fff0.start_live())]
+
+    def decode(self, uuid: str, data: bytes) -> Reading:
+        """One notification."""
+        if uuid != fff0.NOTIFY:
+            raise DecodeError(f"no characteristic of this family: {uuid}")
+        return fff0.decode_fff0(data)
+
+    def vibrate(self, *, on: bool) -> Command | None:
+        """A few times; it stops by itself."""
+        return Command(fff0.WRITE, fff0.vibrate(_TIMES)) if on else None
