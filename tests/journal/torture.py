@@ -21,9 +21,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1])]
-
 from crash_cases import crash_case
 from damage_cases import damage_case, damage_store
 from flash_cases import count_calls, flash_case, table
@@ -105,7 +102,7 @@ def run_chunk(chunk: Chunk) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="hearth-torture-") as folder:
         try:
             KINDS[chunk.kind](Path(folder), chunk, rng)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, it is the finding
             failure = traceback.format_exc()
     return Outcome(chunk, time.monotonic() - started, failure)
 
