@@ -60,7 +60,7 @@ class Segment:
         """An existing segment; its header is None if no copy is intact.
 
         Raises:
-            OSError: it cannot be opened, or neither copy can be read at all.
+            OSError: it cannot be opened, or nothing of it can be read.
         """
         segment = cls(files, path, files.open(path), 0)
         try:
@@ -191,7 +191,7 @@ class Segment:
             except OSError:
                 refused += 1
                 if refused == HEADER_COPIES:
-                    raise
+                    self.read_all()  # raises if the rest can't be read either
                 continue
             try:
                 found.append(decode_header(data))
