@@ -11,9 +11,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from gateway.errors import JournalError
-from gateway.journal import HEADER_COPIES
+from gateway.journal import DEVICE, HEADER_COPIES
 from gateway.model import Kind, Lane, Observation, TimeQuality
-from gateway.strict import MAX_TEXT
+from gateway.strict import sayable
 
 if TYPE_CHECKING:
     from gateway.clock import Clock
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from gateway.recorder import Recorder
     from gateway.settings import JournalSettings
 
-DEVICE = "journal"
 CHECK_S = 1.0  # how soon a failing flash is told of; the journal itself tries again as often
 AGE_CHECK_S = 3600.0  # retention is counted in days
 DAY_MS = 86_400_000
@@ -112,10 +111,7 @@ class Caretaker:
 
     def _tell(self, detail: dict[str, Scalar]) -> bool:
         """As a fault event, and in the log; whether the journal took it."""
-        words = {
-            key: value[:MAX_TEXT] if isinstance(value, str) else value
-            for key, value in detail.items()
-        }
+        words = {key: sayable(value) for key, value in detail.items()}
         log.warning("%s", " ".join(f"{key}={value}" for key, value in words.items()))
         try:
             self._recorder.record(Observation(Kind.FAULT, detail=words), DEVICE)

@@ -16,7 +16,7 @@ from gateway import __version__
 from gateway.caretaker import Caretaker
 from gateway.clock import SystemClock
 from gateway.control import ControlServer
-from gateway.errors import JournalWriteFailed
+from gateway.errors import JournalError, JournalWriteFailed
 from gateway.forwarder import Forwarder
 from gateway.health import Health
 from gateway.journal import Journal
@@ -121,10 +121,8 @@ class Daemon:
                 for task in running:
                     task.cancel()
                 await asyncio.gather(*running, return_exceptions=True)
-                recorder.record(Observation(Kind.GATEWAY, detail={"state": "stopped"}), DEVICE)
-                with suppress(
-                    JournalWriteFailed
-                ):  # told by the caretaker; it may still be forwarded
+                _tell(recorder, Observation(Kind.GATEWAY, detail={"state": "stopped"}))
+                with suppress(JournalWriteFailed):  # told already, and perhaps forwarded yet
                     await asyncio.to_thread(journal.flush)
                 drained = await forwarder.drain(DRAIN_S)
                 log.info("%s stops: %s", gateway.id, "all is stored" if drained else "backlog kept")
@@ -136,7 +134,7 @@ class Daemon:
         detail: dict[str, Scalar] = {"state": "started", "version": __version__}
         if code := self._settings.gateway.address_code:
             detail["address_code"] = code
-        recorder.record(Observation(Kind.GATEWAY, detail=detail), DEVICE)
+        _tell(recorder, Observation(Kind.GATEWAY, detail=detail))
 
     async def _anchor(self, recorder: Recorder) -> None:
         """Once the clock is known, say so: the far side then knows the true time of this boot."""
@@ -144,6 +142,21 @@ class Daemon:
         while True:
             synchronised = self._clock.stamp().quality is TimeQuality.SYNCHRONISED
             if synchronised and not known:
-                recorder.record(Observation(Kind.ANCHOR), DEVICE)
-            known = synchronised
+                known = _tell(recorder, Observation(Kind.ANCHOR))  # else at the next look
+            else:
+                known = synchronised
             await asyncio.sleep(ANCHOR_CHECK_S)
+
+
+def _tell(recorder: Recorder, observation: Observation) -> bool:
+    """An event of the gateway itself; whether the journal took it.
+
+    One that is full, on a failing flash and without an uplink, must not end the daemon: there are
+    calls in its memory.
+    """
+    try:
+        recorder.record(observation, DEVICE)
+    except JournalError as error:
+        log.warning("%s could not be recorded: %s", observation.kind.name.lower(), error)
+        return False
+    return True

@@ -168,3 +168,10 @@ def map_of(items: Any, value_of: Callable[[Any, str], Any], what: str) -> dict[s
     """A map from texts to values that `value_of` accepts."""
     at_most(MAX_DETAIL, expect(items, dict, what), what)
     return {text(key, f"{what} key"): value_of(value, what) for key, value in items.items()}
+
+
+def sayable(value: Scalar) -> Scalar:
+    """A value as an event can carry it: devices, systems and file names say what they like."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "replace").decode()[:MAX_TEXT]

@@ -16,7 +16,7 @@ from gateway.driver import Closable
 from gateway.errors import HearthError
 from gateway.health import DeviceHealth
 from gateway.model import Kind, Observation
-from gateway.strict import MAX_TEXT
+from gateway.strict import sayable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from gateway.driver import Driver
     from gateway.health import Health
     from gateway.journal import Receipt
-    from gateway.model import Scalar
     from gateway.recorder import Recorder
     from gateway.settings import BusSettings, DeviceSettings
 
@@ -112,7 +111,7 @@ class DeviceContext:
         self.health.state, self.health.reason = state, reason
         if self._told == (state, reason):
             return
-        told = {key: _sayable(value) for key, value in detail.items() if value != ""}
+        told = {key: sayable(value) for key, value in detail.items() if value != ""}
         self.emit(Observation(Kind.DEVICE, detail={"state": state, **told}))
         self._told = (state, reason)  # not before: what the journal refused is told another time
 
@@ -183,10 +182,3 @@ def _is_cancelled() -> bool:
     """Whether somebody wants this task to end: a driver's own cancelled task looks the same."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _sayable(value: Scalar) -> Scalar:
-    """A reason as an event can carry it: devices and systems say what they like."""
-    if not isinstance(value, str):
-        return value
-    return value.encode("utf-8", "replace").decode()[:MAX_TEXT]

@@ -235,3 +235,11 @@ async def test_what_opening_met_is_told(tmp_path):
     assert [f["set_aside"] for f in rig.faults("journal_damaged")] == [f"routine/{damaged}"]
     assert ["meta was lost" in f["what"] for f in rig.faults("journal_trouble")] == [True]
     rig.journal.close()
+
+
+async def test_a_name_that_is_no_text_is_told_all_the_same(rig):
+    """File names are bytes; what a start met on the card must not end the daemon at each start."""
+    rig.journal.trouble.notes.append("open routine/\udcff.seg: broken")
+    async with rig.cared_for(scrub_interval=3600):
+        await rig.until(lambda: rig.faults("journal_trouble"))
+    assert [f["what"] for f in rig.faults("journal_trouble")] == ["open routine/?.seg: broken"]

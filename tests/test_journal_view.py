@@ -122,6 +122,16 @@ def test_a_journal_of_somebody_else(store):
     (store / "routine").chmod(0o700)
 
 
+def test_a_file_that_cannot_be_read_is_lost_and_the_rest_is_shown(store):
+    whole = seqs(routine(store))
+    victim = segment_files(store)[1]
+    victim.unlink()
+    victim.mkdir()  # it opens, and every read of it is an error
+    looked = routine(store)
+    assert looked.untold == looked.lost != []
+    assert set(seqs(looked)) | lost_seqs(looked) == set(whole)
+
+
 @pytest.mark.parametrize("harm", ["missing", "zeros", "rubbish", "short"])
 def test_without_meta_the_segments_still_tell(store, harm):
     meta = store / "meta"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ class OsFiles:
         new = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in new:
-            self.sync_dir(folder.parent)
+            with suppress(PermissionError):  # a folder may be entered that may not be read
+                self.sync_dir(folder.parent)
 
     def list_dir(self, path: Path) -> list[str]:
         """Uses readdir(3), and sorts."""

@@ -165,9 +165,14 @@ class Segment:
         return self._marks[max(0, at - 1)]
 
     def close(self) -> None:
-        """Close the file. What counts was flushed long ago, so an error here changes nothing."""
-        with suppress(OSError):
-            self._files.close(self.fd)
+        """Close the file, once: its number may be another file's by then.
+
+        What counts was flushed long ago, so an error here changes nothing.
+        """
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            with suppress(OSError):
+                self._files.close(fd)
 
     def drop_cache(self) -> None:
         """Have the next read ask the medium."""

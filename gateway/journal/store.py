@@ -6,7 +6,7 @@ The same code tells what opening would do (`repair.py`), so it starts nothing an
 from __future__ import annotations
 
 import uuid as uuid_module
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -89,11 +89,18 @@ def _make_certain(
     """
     actions: dict[str, Callable[[], object]] = {
         f"sync {path.name}": partial(files.sync_dir, path)
-        for path in (folder.parent, folder, *(lane_folder(folder, lane) for lane in Lane))
+        for path in (folder, *(lane_folder(folder, lane) for lane in Lane))
     }
+    actions[f"sync {folder.parent.name}"] = partial(_sync_parent, files, folder)
     if meta.on_flash:
         actions["save meta"] = meta.save
     return trouble.attempts(actions)
+
+
+def _sync_parent(files: Files, folder: Path) -> None:
+    """The name of the journal's folder itself, where it may be seen to."""
+    with suppress(PermissionError):  # a parent may be entered that may not be read
+        files.sync_dir(folder.parent)
 
 
 def lane_folder(folder: Path, lane: Lane) -> Path:

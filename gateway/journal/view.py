@@ -166,6 +166,10 @@ def _look_at_lane(
                     segment = Segment.open(files, folder / name)
                 except FileNotFoundError:
                     return None  # a daemon that starts removes segments or sets them aside
+                except PermissionError:
+                    raise
+                except OSError:
+                    continue  # what it holds is shown as lost, as opening would find it
                 opened.callback(segment.close)
                 segments.append(segment)
         found = _read_lane(segments, lane, meta)

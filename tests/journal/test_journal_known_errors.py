@@ -12,7 +12,9 @@ from simdisk import SimDisk
 
 from gateway.errors import JournalClosed, JournalLocked, JournalNoRoom, JournalWriteFailed
 from gateway.journal import Journal
+from gateway.journal.files import OsFiles
 from gateway.journal.format import VERSION, decode_meta, encode_header
+from gateway.journal.segment import Segment
 from gateway.model import Lane
 
 QUOTA = 2 << 20
@@ -193,3 +195,36 @@ def test_a_changed_quota_grows_and_shrinks_the_store(tmp_path):
         sizes.append(disk_use())
         assert sizes[-1] <= mib << 20
     assert sizes[1] > sizes[0] == sizes[2]
+
+
+def test_a_parent_that_may_not_be_read_does_not_keep_events_from_the_flash(tmp_path):
+    """Many a folder may be entered and not listed; the name in it is then not ours to flush."""
+
+    class Guarded(OsFiles):
+        def sync_dir(self, path: Path) -> None:
+            if path == tmp_path:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            super().sync_dir(path)
+
+    for _ in range(2):  # made, and found
+        journal = Journal.open(
+            tmp_path / "j", quota_bytes=QUOTA, clock=FixedClock(), files=Guarded()
+        )
+        assert journal.append(Lane.URGENT, b"help").result(5)
+        assert journal.trouble.notes == []
+        journal.close()
+
+
+def test_a_segment_gives_its_descriptor_back_once(tmp_path):
+    """The second time the number may be another file's."""
+    closed = []
+
+    class Counting(OsFiles):
+        def close(self, fd: int) -> None:
+            closed.append(fd)
+            super().close(fd)
+
+    segment = Segment.create(Counting(), tmp_path / "0.seg", 1 << 16)
+    segment.close()
+    segment.close()
+    assert len(closed) == 1

@@ -240,7 +240,7 @@ STORE = [
     Mutant(
         "names-not-made-certain",
         "store.py",
-        "for path in (folder.parent, folder, *(lane_folder(folder, lane) for lane in Lane))",
+        "for path in (folder, *(lane_folder(folder, lane) for lane in Lane))",
         "for path in ()",
         "names that a killed process left in the cache are durable before they count",
     ),
