@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 # Readings that wait to be told. A band sends a few a second; one that fills this is broken or
 # hostile, and loses the oldest.
 INBOX = 64
+# A characteristic that fell silent is noticed within its deadline and a part of it more.
+LOOKS_PER_SILENCE = 4
 
 
 class Session:
@@ -58,6 +60,7 @@ class Session:
         self._teller = Teller(context, wearer)
         self._inbox: asyncio.Queue[tuple[str, Reading | DecodeError]] = asyncio.Queue()
         self._flooded = False
+        self._heard_s = 0.0
         self._rhythm = Rhythm(self._family.steady, settings.silence)
         self._renewed: set[str] = set()  # what was subscribed a second time
         self._loop = asyncio.get_running_loop()
@@ -90,7 +93,12 @@ class Session:
         asked = self._family.poll()
         patience_s = self._settings.silence + (self._settings.poll if asked else 0)
         ended = asyncio.ensure_future(self._link.wait_lost())
-        ways = (self._listen(patience_s), self._poll(asked), self._poll_battery())
+        ways = (
+            self._listen(),
+            self._watch(patience_s),
+            self._poll(asked),
+            self._poll_battery(),
+        )
         self._work |= {ended, *(asyncio.ensure_future(way) for way in ways)}
         done, _ = await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
         # When the link goes, reads fail with it: the cause is told, not the consequence.
@@ -128,7 +136,8 @@ class Session:
 
     def _take(self, uuid: str, value: bytes) -> None:
         self.told = True
-        self._rhythm.told(uuid, self._loop.time())
+        self._heard_s = self._loop.time()
+        self._rhythm.told(uuid, self._heard_s)
         outcome = self._decode(uuid, value)
         if not isinstance(outcome, DecodeError) and outcome.sos:
             self._call()
@@ -166,16 +175,9 @@ class Session:
 
     # --- what is told
 
-    async def _listen(self, patience_s: float) -> str:
+    async def _listen(self) -> str:
         while True:
-            try:
-                async with asyncio.timeout(patience_s):
-                    uuid, outcome = await self._inbox.get()
-            except TimeoutError:
-                return f"silent for {patience_s:g} s"
-            self._tell(uuid, outcome)
-            if reason := await self._renew_silent():
-                return reason
+            self._tell(*await self._inbox.get())
 
     def _tell(self, uuid: str, outcome: Reading | DecodeError) -> None:
         if isinstance(outcome, DecodeError):
@@ -187,6 +189,18 @@ class Session:
         if self._flooded:
             self._flooded = False
             self._teller.bad(uuid, "flood", "notifications come faster than they can be kept")
+
+    # --- what falls silent
+
+    async def _watch(self, patience_s: float) -> str:
+        """Look after silence now and then, which costs a reading nothing."""
+        look_s = self._settings.silence / LOOKS_PER_SILENCE
+        self._heard_s = self._loop.time()
+        while (left_s := self._heard_s + patience_s - self._loop.time()) > 0:
+            await asyncio.sleep(min(left_s, look_s))
+            if reason := await self._renew_silent():
+                return reason
+        return f"silent for {patience_s:g} s"
 
     async def _renew_silent(self) -> str | None:
         """Subscribe again what fell silent while others talk; the reason to give up, if in vain."""
