@@ -156,6 +156,7 @@ class SimDisk:
     def rename(self, old: Path, new: Path) -> None:
         self.fail("rename", old)
         with self._lock:
+            self._need_name(old)
             self._change(
                 Rename(self._place(old.parent), old.name, self._place(new.parent), new.name)
             )
@@ -163,8 +164,7 @@ class SimDisk:
     def unlink(self, path: Path) -> None:
         self.fail("unlink", path)
         with self._lock:
-            if self.tree.find(path) is None:
-                raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+            self._need_name(path)
             self._change(Unlink(self._place(path.parent), path.name))
 
     def free_bytes(self, path: Path) -> int:
@@ -217,6 +217,10 @@ class SimDisk:
         node = next(self._nodes)
         self._change(Link(self._place(path.parent), path.name, node, folder))
         return node
+
+    def _need_name(self, path: Path) -> None:
+        if self.tree.find(path) is None:
+            raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
 
     def _place(self, path: Path) -> int:
         self.tree.folder(path)

@@ -21,12 +21,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import hypothesis
 from crash_cases import crash_case
 from damage_cases import damage_case, damage_store
 from flash_cases import count_calls, flash_case, table
+from hypothesis.stateful import run_state_machine_as_test
+from kill_cases import check, kill_case
 from rig import ROOMY, SMALL, rig
 from tail_cases import make_tail, tail_case, tail_opened
 from tail_cases import table as tail_table
+from test_journal_model import JournalModel
 from workload import record
 
 CORES = 2
@@ -84,14 +88,35 @@ def tail(folder: Path, chunk: Chunk, rng: random.Random) -> None:
                 tail_opened(made, made_tail, case, rng)
 
 
+def kill(folder: Path, chunk: Chunk, rng: random.Random) -> None:
+    confirmed = {"u": 0, "r": 0}
+    for _ in range(chunk.cases):
+        kill_case(folder / "j", confirmed, rng)
+        check(folder / "j", confirmed)
+
+
+def model(folder: Path, chunk: Chunk, rng: random.Random) -> None:
+    del folder  # the model makes one for each case
+    machine = hypothesis.seed(rng.randrange(2**32))(type("Model", (JournalModel,), {}))
+    run_state_machine_as_test(
+        machine,
+        settings=hypothesis.settings(
+            JournalModel.TestCase.settings, max_examples=chunk.cases, database=None
+        ),
+    )
+
+
 KINDS: dict[str, Callable[[Path, Chunk, random.Random], None]] = {
     "crash": crash,
     "damage": damage,
     "flash": flash,
+    "kill": kill,
+    "model": model,
     "tail": tail,
 }
-# Of a hundred cases of all kinds; a case of the tail is quick, and there are many to go through.
-SHARES = {"crash": 25, "damage": 25, "flash": 10, "tail": 40}
+# Of a hundred cases of all kinds. A case of the tail is quick, and there are many to go through; a
+# kill takes half a second; a case of the model has up to 40 steps.
+SHARES = {"crash": 25, "damage": 25, "flash": 10, "kill": 1, "model": 5, "tail": 34}
 
 
 def run_chunk(chunk: Chunk) -> Outcome:
