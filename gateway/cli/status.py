@@ -39,12 +39,22 @@ def _page(status: dict[str, Any]) -> str:
         else text("NOT CONNECTED", "未连接") + f" ({uplink.get('last_error') or '-'})"
     )
     lines.append(f"{text('uplink', '上行')}: {state}")
-    for name, lane in journal["lanes"].items():
-        lines.append(
-            f"{name:<8} {text('accepted', '已接收')} {lane['accepted']}  "
-            f"{text('waiting', '待上传')} {lane['backlog']}  {lane['failed']}".rstrip()
-        )
+    lines += [_lane(name, lane) for name, lane in journal["lanes"].items()]
+    lines += [f"{text('journal', '日志')}: {note}" for note in journal["trouble"]]
+    lines += [f"{text('set aside', '已隔离')}: {name}" for name in journal["set_aside"]]
     lines.append(f"{text('written to flash', '累计写入')}: {size(journal['bytes_written'])}")
     for name, device in status["devices"].items():
         lines.append(f"{name:<20} {device['state']:<8} {device['reason']}".rstrip())
     return "\n".join(lines)
+
+
+def _lane(name: str, lane: dict[str, Any]) -> str:
+    words = [
+        f"{name:<8} {text('accepted', '已接收')} {lane['accepted']}",
+        f"{text('waiting', '待上传')} {lane['backlog']}",
+    ]
+    if lane["unwritten"]:
+        words.append(f"{text('NOT ON FLASH', '未写入存储卡')} {lane['unwritten']}")
+    if lane["failed"]:
+        words.append(f"{text('FLASH FAILS', '存储卡故障')}: {lane['failed']}")
+    return "  ".join(words)

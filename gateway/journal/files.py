@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import suppress
+from fcntl import F_GETFL, fcntl
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -112,7 +113,12 @@ class OsFiles:
 
     def pwrite(self, fd: int, data: bytes | bytearray, offset: int) -> None:
         """Uses pwrite(2), repeated after a short write."""
-        done = os.pwrite(fd, data, offset)
+        try:
+            done = os.pwrite(fd, data, offset)
+        except OSError as error:
+            if error.errno == errno.EBADF and _opened_for_reading(fd):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS)) from error
+            raise
         while done < len(data):
             done += os.pwrite(fd, memoryview(data)[done:], offset + done)
 
@@ -167,3 +173,7 @@ class OsFiles:
         """Uses statvfs(3)."""
         stat = os.statvfs(path)
         return stat.f_bavail * stat.f_frsize
+
+
+def _opened_for_reading(fd: int) -> bool:
+    return fcntl(fd, F_GETFL) & os.O_ACCMODE == os.O_RDONLY

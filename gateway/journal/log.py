@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 # Acknowledgements reach `meta` at least this often. After a crash the events since then are sent
 # again and refused as duplicates: cheap, while each write of `meta` wears the flash by one block.
 CURSOR_INTERVAL_S = 30.0
+# What the flash refused may have left by another way. Then nothing waits that would show that the
+# flash has recovered: it is asked for one block now and then.
+PROBE_INTERVAL_S = 30.0
 
 
 class Log:
@@ -79,6 +82,7 @@ class Log:
         self._written = 0
         self._closing = False
         self._failed = ""
+        self._probe_s = 0.0  # not asked before this whether the flash has recovered
         self._watchers: list[Callable[[Lane], None]] = []
         self._refusal_watchers: list[Callable[[Lane], None]] = []
         # A daemon thread: flash that hangs in a flush must not keep the process from ending.
@@ -240,6 +244,8 @@ class Log:
                 closing = self._closing
             if group:
                 self._write(group, commit)
+            elif self._failed and self._probe_s <= time.monotonic():
+                self._probe()
             self._tidy(save=closing)
             if closing and (not len(self._pending) or self._failed):
                 return
@@ -249,6 +255,8 @@ class Log:
         while not self._closing:
             now_s = time.monotonic()
             times = [self._pending.due_s] if len(self._pending) else []
+            if self._failed and not times:
+                times.append(self._probe_s)
             if self._trimmable() or self._expiring() or self._evicted():
                 times.append(self._meta_again_s)
             elif self._dirty():
@@ -295,6 +303,7 @@ class Log:
         """Not durable, not forgotten."""
         with self._changed:
             self._failed = str(error)
+            self._probe_s = time.monotonic() + PROBE_INTERVAL_S
             self._pending.give_back([entry for entry in group if entry.seq > self._durable])
         if commit:
             commit.set_exception(
@@ -306,6 +315,16 @@ class Log:
             )
         for callback in self._refusal_watchers:
             callback(self.lane)
+
+    def _probe(self) -> None:
+        """See whether the flash takes again what it is given."""
+        try:
+            self._written += self._ring.probe()
+        except OSError as error:
+            self._failed = str(error)
+            self._probe_s = time.monotonic() + PROBE_INTERVAL_S
+        else:
+            self._failed = ""
 
     # --- making room (writer thread) -----------------------------------------------------------
 

@@ -69,6 +69,14 @@ class Ring:
         except OSError:
             return self._try(group)  # once more, elsewhere
 
+    def probe(self) -> int:
+        """Write where the next event would go; how many bytes. OSError if the flash refuses."""
+        self._make_sure()
+        if not self.free:
+            raise OSError(errno.ENOSPC, "no free segment")
+        self.free[0].erase(BLOCK, 2 * BLOCK)  # what it held is not needed any more
+        return BLOCK
+
     def trimmable(self, cursor: int) -> int:
         """How many of the oldest segments hold nothing behind `cursor`."""
         count = 0
@@ -90,10 +98,14 @@ class Ring:
         for segment in (*self.live, *self.free):
             segment.close()
 
-    def _try(self, group: list[Entry]) -> Written:
-        while self._first:  # what opening could not make sure of
+    def _make_sure(self) -> None:
+        """What opening could not make sure of comes before anything else."""
+        while self._first:
             self._first[0]()
             self._first.pop(0)
+
+    def _try(self, group: list[Entry]) -> Written:
+        self._make_sure()
         newest = self.live[-1] if self.live and not self._sealed else None
         data, count = _encode(newest, group) if newest else (bytearray(), 0)
         if not newest or not count:

@@ -61,6 +61,7 @@ def rig(folder: Path, geometry: Geometry = SMALL) -> Iterator[Rig]:
     """Journals opened meanwhile try soon again what the flash refused."""
     with (
         patch("gateway.journal.log.RETRY_INTERVAL_S", 0.005),
+        patch("gateway.journal.log.PROBE_INTERVAL_S", 0.005),
         patch("gateway.journal.pending.RETRY_INTERVAL_S", 0.005),
     ):
         yield Rig(folder / "j", geometry)

@@ -134,8 +134,9 @@ def test_on_a_filesystem_that_fell_read_only_what_is_there_can_be_read(path, mon
     fd = files.open(path)
     try:
         assert files.pread(fd, len(DATA), 0) == DATA
-        with pytest.raises(OSError):
+        with pytest.raises(OSError) as refused:
             files.pwrite(fd, b"x", 0)
+        assert refused.value.errno == errno.EROFS  # and not EBADF, which tells a fitter nothing
     finally:
         files.close(fd)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from gateway.clock import SystemClock
 from gateway.errors import JournalSaturated, JournalWriteFailed
 from gateway.journal import Journal
 from gateway.journal.files import OsFiles
+from gateway.journal.reader import Run
 from gateway.model import Lane
 
 U, R = Lane.URGENT, Lane.ROUTINE
@@ -24,6 +27,7 @@ class FailingFlash(OsFiles):
     def __init__(self) -> None:
         super().__init__()
         self.broken = False
+        self.refused = 0
 
     def pwrite(self, fd, data, offset):
         self._check()
@@ -35,6 +39,7 @@ class FailingFlash(OsFiles):
 
     def _check(self) -> None:
         if self.broken:
+            self.refused += 1
             raise OSError(errno.EROFS, "Read-only file system")
 
 
@@ -45,11 +50,15 @@ def flash() -> FailingFlash:
 
 @pytest.fixture
 def journal(tmp_path: Path, flash: FailingFlash):
-    journal = Journal.open(
-        tmp_path / "j", quota_bytes=QUOTA, clock=SystemClock(), commit_interval_s=0.01, files=flash
-    )
+    journal = open_on(flash, tmp_path)
     yield journal
     journal.close()
+
+
+def open_on(flash: OsFiles, folder: Path) -> Journal:
+    return Journal.open(
+        folder / "j", quota_bytes=QUOTA, clock=SystemClock(), commit_interval_s=0.01, files=flash
+    )
 
 
 def refuse(journal: Journal, lane: Lane, payload: bytes) -> None:
@@ -186,3 +195,82 @@ def test_a_store_on_a_disk_that_is_read_only_now_is_still_read(tmp_path):
     refuse(again, U, b"another")
     assert again.unwritten.read(U, 0, 100).payloads == (b"another",)
     again.close()
+
+
+# --- once it has recovered ------------------------------------------------------------------------
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Return when it is so; the writer's thread has nobody to tell it to."""
+    until = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flash is asked again soon."""
+    monkeypatch.setattr("gateway.journal.log.PROBE_INTERVAL_S", 0.005)
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_flash_that_recovered_is_not_called_failing_though_nothing_waits(
+    journal, flash, lane, quick_probe
+):
+    """What was refused has left by another way: no commit will show that the flash is well."""
+    flash.broken = True
+    refuse(journal, lane, b"help")
+    journal.unwritten.acknowledge(lane, _claim_all(journal, lane))
+    assert journal.status()[lane].failed
+    assert journal.status()[lane].unwritten == 0
+    flash.broken = False
+    wait_until(lambda: not journal.status()[lane].failed)
+    written = journal.bytes_written
+    journal.append(lane, b"after").result(5)
+    assert journal.bytes_written > written
+
+
+def test_flash_that_still_refuses_is_asked_again_and_stays_failing(journal, flash, quick_probe):
+    flash.broken = True
+    refuse(journal, U, b"help")
+    journal.unwritten.acknowledge(U, _claim_all(journal, U))
+    refused = flash.refused
+    wait_until(lambda: flash.refused > refused + 5)
+    assert "Read-only" in journal.status()[U].failed
+
+
+def test_asking_the_flash_costs_a_store_nothing(tmp_path, flash, quick_probe):
+    """Segments have gone round, so that what is written over held events once."""
+    journal = open_on(flash, tmp_path)
+    for number in range(3000):
+        journal.append(R, b"reading %d" % number * 20)
+        if number % 50 == 49:
+            journal.flush()
+            journal.acknowledge(R, journal.durable(R) - 10)
+    journal.flush()
+    waiting = stored(journal, R)[-10:]
+    flash.broken = True
+    refuse(journal, R, b"refused")
+    journal.unwritten.acknowledge(R, _claim_all(journal, R))
+    flash.broken = False
+    wait_until(lambda: not journal.status()[R].failed)
+    journal.close()
+    again = open_on(flash, tmp_path)
+    assert not again.trouble.set_aside
+    assert not again.trouble.notes
+    assert stored(again, R)[-10:] == waiting
+    again.close()
+
+
+def _claim_all(journal: Journal, lane: Lane) -> int:
+    """Take over what was refused, as the forwarder does; the last seq of it."""
+    runs: list[Run] = []
+    wait_until(lambda: bool(_take(journal, lane, runs)))  # not while it is being tried again
+    return runs[0].last
+
+
+def _take(journal: Journal, lane: Lane, runs: list[Run]) -> list[Run]:
+    if run := journal.unwritten.read(lane, 0, 1 << 16):
+        runs.append(run)
+    return runs

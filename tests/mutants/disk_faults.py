@@ -62,6 +62,13 @@ FILES = [
         "I5: what a card that fell read-only holds can still be forwarded",
     ),
     Mutant(
+        "read-only-told-as-bad-descriptor",
+        "files.py",
+        "if error.errno == errno.EBADF and _opened_for_reading(fd):",
+        "if error.errno == errno.EROFS:",
+        "what the status says of a card is what a fitter can use",
+    ),
+    Mutant(
         "folder-made-without-sync-dir",
         "files.py",
         "        for folder in new:\n",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mutant import INVARIANTS, KNOWN_ERRORS, MODEL, Mutant
+from mutant import INVARIANTS, KNOWN_ERRORS, MODEL, UNWRITTEN_TESTS, Mutant
 
 PENDING = [
     Mutant(
@@ -339,6 +339,30 @@ LOG = [
         "        if commit:\n            commit.set_result(None)\n            Commit().set_exception(\n",
         "what the flash refused is not confirmed",
         KNOWN_ERRORS,
+    ),
+    Mutant(
+        "recovered-flash-not-asked",
+        "log.py",
+        "            elif self._failed and self._probe_s <= time.monotonic():\n",
+        "            elif False:\n",
+        "the status says that the flash is well again, also when nothing waits for it",
+        UNWRITTEN_TESTS,
+    ),
+    Mutant(
+        "recovery-believed-unasked",
+        "ring.py",
+        "        self.free[0].erase(BLOCK, 2 * BLOCK)",
+        "        pass",
+        "the status calls no flash well that was not asked",
+        UNWRITTEN_TESTS,
+    ),
+    Mutant(
+        "flash-asked-without-rest",
+        "log.py",
+        "            self._failed = str(error)\n            self._probe_s = time.monotonic() + PROBE_INTERVAL_S\n        else:",
+        "            self._failed = str(error)\n        else:",
+        "a flash that refuses is not asked without rest",
+        UNWRITTEN_TESTS,
     ),
 ]
 

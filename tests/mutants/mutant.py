@@ -11,6 +11,7 @@ JOURNAL = Path("gateway", "journal")
 # Test files, below tests/, of which one is likely to notice a fault; it is run first.
 KNOWN_ERRORS = "journal/test_journal_known_errors.py"
 INVARIANTS = "journal/test_journal_invariants.py"
+UNWRITTEN_TESTS = "journal/test_journal_known_errors_unwritten.py"
 MODEL = "journal/test_journal_model.py"
 FIXTURE = "test_journal_fixture.py"
 VIEW_TESTS = "test_journal_view.py"

@@ -1,0 +1,65 @@
+"""`hearth status`: what the page says, and that it keeps nothing quiet."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from gateway.cli.status import _page
+from gateway.journal.journal import LaneStatus
+
+LANE = LaneStatus(
+    accepted=7, durable=7, acknowledged=4, segments=8, free_segments=6, unwritten=0, failed=""
+)
+
+
+def status(lane: LaneStatus = LANE, **journal: list[str]) -> dict:
+    """What the daemon answers."""
+    return {
+        "gateway": "hil-home",
+        "clock": "synchronised",
+        "uplink": {"connected": False, "last_error": "refused"},
+        "journal": {
+            "bytes_written": 4096,
+            "set_aside": [],
+            "trouble": [],
+            "lanes": {"urgent": msgspec.to_builtins(lane) | {"backlog": lane.backlog}},
+            **journal,
+        },
+        "devices": {"button-1": {"state": "failed", "reason": "no such chip"}},
+    }
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's words do not depend on who runs the tests."""
+    monkeypatch.setenv("LANG", "en_GB.UTF-8")
+    for name in ("LC_ALL", "LC_MESSAGES", "LANGUAGE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_flash_that_is_well_is_not_talked_of():
+    page = _page(status())
+    assert "urgent   accepted 7  waiting 3\n" in page
+    assert "NOT CONNECTED (refused)" in page
+    assert "FLASH" not in page
+
+
+def test_what_is_not_on_flash_is_said_with_the_reason():
+    lane = msgspec.structs.replace(LANE, unwritten=2, failed="[Errno 30] Read-only file system")
+    assert (
+        "urgent   accepted 7  waiting 3  NOT ON FLASH 2"
+        "  FLASH FAILS: [Errno 30] Read-only file system\n"
+    ) in _page(status(lane))
+
+
+def test_what_opening_the_journal_met_is_said():
+    page = _page(status(trouble=["meta was rebuilt"], set_aside=["urgent/0003.damaged"]))
+    assert "meta was rebuilt" in page
+    assert "urgent/0003.damaged" in page
+
+
+def test_the_page_is_chinese_where_the_fitter_is(monkeypatch):
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    lane = msgspec.structs.replace(LANE, unwritten=2)
+    assert "未写入存储卡 2" in _page(status(lane))
