@@ -56,9 +56,9 @@ FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in mod
 SOLE_IMPORTERS = {
     "aiomqtt": ["gateway/uplink/"],
     "paho": ["gateway/uplink/"],  # what aiomqtt itself stands on
-    "bleak": ["drivers/wristband/link.py", "drivers/sim/"],
-    "bleak_retry_connector": ["drivers/wristband/link.py"],
-    "dbus_fast": ["drivers/wristband/bluez.py"],  # what bleak itself stands on
+    "bleak": ["drivers/ble/", "drivers/sim/"],
+    "bleak_retry_connector": ["drivers/ble/radio.py"],
+    "dbus_fast": ["drivers/ble/bluez.py"],  # what bleak itself stands on
     "gpiod": ["drivers/button/link.py"],
     "serialx": ["drivers/bus/link.py"],
     "bumble": ["drivers/sim/", "gateway/cli/demo/"],
@@ -194,7 +194,7 @@ def gateway_knows_no_adapters(it: Source) -> list[str]:
 
 
 def drivers_know_little(it: Source) -> list[str]:
-    """Floors 0-1 and the Driver contract; of drivers their own kind, the bus, and late the fakes."""
+    """Floors 0-1 and the Driver contract; of drivers their own kind, what drivers share, and late the fakes."""
     if top(it.module) != "drivers":
         return []
     kind = it.module.split(".")[1] if "." in it.module else ""
@@ -210,7 +210,7 @@ def drivers_know_little(it: Source) -> list[str]:
             other = seen.module.split(".")[1] if "." in seen.module else kind
             if other == "sim" and not (seen.late or seen.typing_only):
                 faults.append(it.at(seen.line, f"the fake {seen.module} is always loaded"))
-            elif other not in {kind, "bus", "sim"}:
+            elif other not in {kind, "ble", "bus", "call", "sim"}:
                 faults.append(it.at(seen.line, f"{kind} imports another driver, {seen.module}"))
     return faults
 
@@ -432,7 +432,7 @@ WRONG = [
     (not_the_sole_importer, "drivers/bus/bus.py", "import serialx"),
     (heavy_low_floor, "gateway/journal/format.py", "import numpy"),
     (impure_wire, "drivers/modbus/wire.py", "import asyncio"),
-    (impure_wire, "drivers/wristband/wire/battery.py", "from drivers.wristband.link import Link"),
+    (impure_wire, "drivers/wristband/wire/battery.py", "from drivers.ble.link import Link"),
     (impure_wire, "drivers/button/wire.py", "import gpiod"),
     (undeclared_dependency, "gateway/daemon.py", "import yaml"),
     (undeclared_dependency, "gateway/daemon.py", "import bumble"),

@@ -17,25 +17,17 @@ from typing import TYPE_CHECKING
 from drivers.button.link import open_line
 from drivers.button.settings import ButtonSettings
 from drivers.button.wire import Change, Contact
-from gateway.backoff import Backoff
+from drivers.call import Caller
 from gateway.clock import uptime_ms_from_monotonic_ns
 from gateway.driver import Driver
-from gateway.errors import JournalError
 from gateway.model import Kind, Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Sequence
 
     from drivers.button.link import Line
     from drivers.button.wire import Edge
     from gateway.driver import Context
-
-# A call the journal has no room for is offered again after 0.5, 1, 2, 4, 5, 5, ... s, for about
-# half a minute in all: flash that stalls for garbage collection is back long before; flash that is
-# not back by then is broken, and the person has seen no light and pressed again.
-RETRY_FIRST_S = 0.5
-RETRY_CAP_S = 5.0
-TRIES = 10
 
 _FAULTS = {
     Change.STUCK: Observation(Kind.FAULT, detail={"fault": "stuck", "active": True}),
@@ -73,6 +65,7 @@ class _Button:
         self._context = context
         self._line = line
         self._tasks = tasks
+        self._caller = Caller(context, tasks, self._online)
         self._lights = 0  # how many stored calls the light is on for
 
     async def listen(self) -> None:
@@ -107,39 +100,14 @@ class _Button:
         if change is Change.PRESSED:
             uptime_ms = uptime_ms_from_monotonic_ns(at_ns)
             call = Observation(Kind.CALL, detail={"cause": "button"}, uptime_ms=uptime_ms)
-            self._tasks.create_task(self._call(call))
+            self._tasks.create_task(self._answer(self._caller.place(call)))
         else:
-            self._tasks.create_task(self._store(_FAULTS[change]))
+            self._caller.place(_FAULTS[change])
 
-    async def _call(self, call: Observation) -> None:
-        if await self._store(call):
+    async def _answer(self, placed: asyncio.Task[bool]) -> None:
+        """The light, once the call is on flash."""
+        if await placed:
             await self._shine()
-
-    async def _store(self, observation: Observation) -> bool:
-        """Whether the observation is on flash. Tells by on- and offline how it goes."""
-        backoff = Backoff(RETRY_FIRST_S, RETRY_CAP_S)
-        for _ in range(TRIES):
-            try:
-                receipt = self._context.emit(observation)
-            except JournalError as error:
-                self._offline(observation, error)
-                if not error.retryable:
-                    return False
-            else:
-                return await self._confirmed(observation, receipt)
-            await asyncio.sleep(backoff.next_s())
-        return False
-
-    async def _confirmed(self, observation: Observation, receipt: Awaitable[int]) -> bool:
-        try:
-            await receipt
-        except JournalError as error:
-            # It was accepted, and the journal goes on trying; offering it again would be a second
-            # call. The light stays off: nobody knows yet.
-            self._offline(observation, error)
-            return False
-        self._online()
-        return True
 
     async def _shine(self) -> None:
         self._lights += 1
@@ -150,9 +118,6 @@ class _Button:
             self._lights -= 1
         if not self._lights:
             self._line.set_light(on=False)
-
-    def _offline(self, observation: Observation, error: JournalError) -> None:
-        self._context.offline(f"{observation.kind.name.lower()} not stored: {error}")
 
     def _online(self) -> None:
         self._context.online(chip=self._settings.chip, line=self._settings.offset)

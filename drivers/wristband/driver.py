@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from drivers.wristband.call import Caller
+from drivers.ble.radio import Radio
+from drivers.call import Caller
 from drivers.wristband.family import check_profile
-from drivers.wristband.link import Radio
 from drivers.wristband.session import Session
 from drivers.wristband.settings import WristbandSettings
 from drivers.wristband.wearer import Wearer

@@ -23,9 +23,9 @@ from gateway.model import Kind, Observation, TimeQuality
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from drivers.wristband.call import Caller
+    from drivers.ble.link import Link
+    from drivers.call import Caller
     from drivers.wristband.family import Command
-    from drivers.wristband.link import Link
     from drivers.wristband.settings import WristbandSettings
     from drivers.wristband.wearer import Wearer
     from drivers.wristband.wire.reading import Reading

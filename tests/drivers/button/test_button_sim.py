@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from stub_context import StubContext
 
-from drivers.button import driver as button_driver
+from drivers import call
 from drivers.button.driver import ButtonDriver
 from drivers.button.settings import ButtonSettings
 from drivers.sim.line import VirtualBoard
@@ -124,7 +124,7 @@ async def test_a_thousand_bounces_a_second_cost_one_call(board):
 
 
 async def test_a_call_the_journal_does_not_accept_is_offered_again(board, monkeypatch):
-    monkeypatch.setattr(button_driver, "RETRY_FIRST_S", 0.2)
+    monkeypatch.setattr(call, "RETRY_FIRST_S", 0.2)
     context = FailingContext(JournalSaturated("full"), at_once=True)
     async with driven(board, context) as button:
         await button.press(0.05)
@@ -151,8 +151,8 @@ async def test_a_call_the_flash_refuses_leaves_the_light_off_and_the_button_list
 
 
 async def test_a_journal_that_never_accepts_does_not_end_the_listening(board, monkeypatch):
-    monkeypatch.setattr(button_driver, "RETRY_FIRST_S", 0.01)
-    monkeypatch.setattr(button_driver, "TRIES", 3)
+    monkeypatch.setattr(call, "RETRY_FIRST_S", 0.01)
+    monkeypatch.setattr(call, "TRIES", 3)
     refusals = [JournalSaturated("full")] * 3 + [JournalClosed("bye")]
     context = FailingContext(*refusals, at_once=True)
     async with driven(board, context) as button:

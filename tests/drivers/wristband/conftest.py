@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from stub_context import StubContext
 
+from drivers import call as band_call
 from drivers.sim.air import Air
 from drivers.sim.hci import VirtualAdapter
-from drivers.wristband import call as band_call
 from drivers.wristband import driver as band_driver
 
 

@@ -7,14 +7,15 @@ import pytest
 from band_bench import ADDRESS, RefusingContext, SetClock, driven, settings, states
 from bleak.exc import BleakDBusError
 
+from drivers import call as band_call
+from drivers.ble.radio import Radio
+from drivers.ble.trouble import translate
 from drivers.sim.band import ALERT_LEVEL, CURRENT_TIME, HEART_RATE, TREADMILL, VirtualBand
 from drivers.sim.band_colmi import VirtualColmi
 from drivers.sim.band_fff0 import VirtualFff0
 from drivers.sim.band_moyoung import VirtualMoyoung
-from drivers.wristband import call as band_call
 from drivers.wristband import driver as band_driver
 from drivers.wristband.driver import WristbandDriver
-from drivers.wristband.link import Radio, translate
 from drivers.wristband.wire import colmi, fff0, moyoung
 from drivers.wristband.wire.uuids import uuid_of
 from gateway.errors import (

@@ -8,7 +8,7 @@ import pytest
 from band_bench import ADDRESS, RefusingContext, SetClock
 from stub_context import StubContext
 
-from drivers.wristband.call import TRIES, Caller
+from drivers.call import TRIES, Caller
 from drivers.wristband.rhythm import STEADY
 from drivers.wristband.session import INBOX, Session, local_time
 from drivers.wristband.settings import WristbandSettings

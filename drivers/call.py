@@ -1,7 +1,4 @@
-"""Calls for help on their way to flash: journaled at once, and offered again if that fails.
-
-Nothing here is a wristband's own: it is what a call button does with a press.
-"""
+"""What must get to flash from a button or a band: journaled at once, offered again if refused."""
 
 from __future__ import annotations
 
@@ -19,14 +16,14 @@ if TYPE_CHECKING:
 
 # A call the journal has no room for is offered again after 0.5, 1, 2, 4, 5, 5, ... s, for about
 # half a minute in all: flash that stalls for garbage collection is back long before; flash that is
-# not back by then is broken.
+# not back by then is broken, and the person has seen no light and pressed again.
 RETRY_FIRST_S = 0.5
 RETRY_CAP_S = 5.0
 TRIES = 10
 
 
 class Caller:
-    """Stores calls, and tells by on- and offline how it goes."""
+    """Stores calls and what else may not be dropped; tells by on- and offline how it goes."""
 
     def __init__(
         self, context: Context, tasks: asyncio.TaskGroup, online: Callable[[], None]
@@ -60,14 +57,14 @@ class Caller:
         for _ in range(TRIES - 1):
             if not isinstance(outcome, JournalError):
                 break
-            self._offline(outcome)
+            self._offline(call, outcome)
             if not outcome.retryable:
                 return False
             await asyncio.sleep(backoff.next_s())
             outcome = self._offer(call)
-        return await self._confirmed(outcome)
+        return await self._confirmed(call, outcome)
 
-    async def _confirmed(self, outcome: Awaitable[int] | JournalError) -> bool:
+    async def _confirmed(self, call: Observation, outcome: Awaitable[int] | JournalError) -> bool:
         try:
             if isinstance(outcome, JournalError):
                 raise outcome
@@ -75,10 +72,10 @@ class Caller:
         except JournalError as error:
             # One that was accepted, the journal goes on trying to store; to offer it again would
             # be a second call.
-            self._offline(error)
+            self._offline(call, error)
             return False
         self._online()
         return True
 
-    def _offline(self, error: JournalError) -> None:
-        self._context.offline(f"call not stored: {error}")
+    def _offline(self, call: Observation, error: JournalError) -> None:
+        self._context.offline(f"{call.kind.name.lower()} not stored: {error}")

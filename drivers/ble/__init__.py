@@ -1,0 +1,1 @@
+"""The radio that all BLE devices of a gateway share."""
