@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from gateway.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
+    from drivers.wristband.history import History
     from drivers.wristband.wire.reading import Reading
 
 ENTRY_POINT_GROUP = "hearth.wristbands"
@@ -65,6 +67,17 @@ class Family(ABC):
 
     def poll(self) -> list[Command]:
         """What to write now and then: ask for battery, steps, the next spot measurement."""
+        return []
+
+    def histories(self, now: datetime, since: Mapping[str, datetime]) -> list[History]:
+        """Conversations that read what the band stored, in their order.
+
+        Args:
+            now: local time, naive.
+            since: for the name of a history the time (local, naive) of the newest value that is
+                durable here; none yet, if the name is missing.
+        """
+        del now, since
         return []
 
     @abstractmethod

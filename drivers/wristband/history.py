@@ -1,0 +1,54 @@
+"""The History contract: reading what a band stored while nobody listened. Pure; the session writes.
+
+A conversation asks for one kind of stored values, page by page, until the band has no more. Which
+of them are new is the session's to judge: it remembers, for each `name`, up to when values are
+durable here. So a conversation may read the same value twice; what must not happen is that one is skipped.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from drivers.wristband.family import Command
+    from drivers.wristband.wire.reading import Reading
+
+
+class Stored(NamedTuple):
+    """One stored value: local time by the band's clock (naive), and what was measured then."""
+
+    at: datetime
+    reading: Reading
+
+
+class Step(NamedTuple):
+    """What one notification of a conversation brought, and what follows from it."""
+
+    stored: tuple[Stored, ...] = ()
+    write: tuple[Command, ...] = ()
+    done: bool = False  # the band has no more
+
+
+class History(ABC):
+    """One conversation about one kind of stored values."""
+
+    name: ClassVar[str]  # under which the session remembers how far it got
+
+    @abstractmethod
+    def begin(self) -> tuple[Command, ...]:
+        """What to write first."""
+
+    @abstractmethod
+    def take(self, uuid: str, data: bytes) -> Step | None:
+        """What a notification brings; None if it is not of this conversation.
+
+        Raises:
+            DecodeError: it is, and cannot be read. The session gives the conversation up.
+        """
+
+    def forget(self) -> tuple[Command, ...]:
+        """What deletes on the band all that was read; nothing if it keeps a ring of its own."""
+        return ()
