@@ -2,7 +2,7 @@
 
 A conversation asks for one kind of stored values, page by page, until the band has no more. Which
 of them are new is the session's to judge: it remembers, for each `name`, up to when values are
-durable here. So a conversation may read the same value twice; what must not happen is that one is skipped.
+durable here. So a conversation may read the same value twice, but must skip none.
 """
 
 from __future__ import annotations
