@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.backoff import Backoff
 from gateway.errors import JournalError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
-    from gateway.driver import Context
+    from gateway.driver import Accepted, Context
     from gateway.model import Observation
 
 # A call the journal has no room for is offered again after 0.5, 1, 2, 4, 5, 5, ... s, for about
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 RETRY_FIRST_S = 0.5
 RETRY_CAP_S = 5.0
 TRIES = 10
+
+
+class Placed(NamedTuple):
+    """A call on its way: what its person may be told, and when.
+
+    `stored`: it is on flash; False if it could not be put there. `delivered`: those who should hear
+    it have it; also of a call that the flash refused and that got there from memory.
+    """
+
+    stored: asyncio.Task[bool]
+    delivered: asyncio.Task[bool]
 
 
 class Caller:
@@ -34,41 +45,41 @@ class Caller:
         self._online = online
         self._pending: set[asyncio.Task[bool]] = set()
 
-    def place(self, call: Observation) -> asyncio.Task[bool]:
-        """Offer a call to the journal now, before anything else; whether it is on flash, later."""
-        task = self._tasks.create_task(self._follow(call, self._offer(call)))
-        self._pending.add(task)
-        task.add_done_callback(self._pending.discard)
-        return task
+    def place(self, call: Observation) -> Placed:
+        """Offer a call to the journal now, before anything else."""
+        offered = self._offer(call)
+        accepted: asyncio.Future[Accepted | None] = asyncio.get_running_loop().create_future()
+        stored = self._tasks.create_task(self._store(call, offered, accepted))
+        self._pending.add(stored)
+        stored.add_done_callback(self._pending.discard)
+        return Placed(stored, self._tasks.create_task(_deliver(accepted)))
 
     async def settled(self) -> None:
         """Until every call is on flash or given up."""
         while self._pending:
             await asyncio.wait(self._pending)
 
-    def _offer(self, call: Observation) -> Awaitable[int] | JournalError:
+    def _offer(self, call: Observation) -> Accepted | JournalError:
         try:
             return self._context.emit(call)
         except JournalError as error:
             return error
 
-    async def _follow(self, call: Observation, outcome: Awaitable[int] | JournalError) -> bool:
-        backoff = Backoff(RETRY_FIRST_S, RETRY_CAP_S)
-        for _ in range(TRIES - 1):
-            if not isinstance(outcome, JournalError):
-                break
-            self._offline(call, outcome)
-            if not outcome.retryable:
-                return False
-            await asyncio.sleep(backoff.next_s())
-            outcome = self._offer(call)
-        return await self._confirmed(call, outcome)
-
-    async def _confirmed(self, call: Observation, outcome: Awaitable[int] | JournalError) -> bool:
+    async def _store(
+        self,
+        call: Observation,
+        offered: Accepted | JournalError,
+        accepted: asyncio.Future[Accepted | None],
+    ) -> bool:
         try:
-            if isinstance(outcome, JournalError):
-                raise outcome
-            await outcome
+            offered = await self._offer_again(call, offered)
+            accepted.set_result(None if isinstance(offered, JournalError) else offered)
+        finally:
+            accepted.cancel()  # unless somebody knows by now
+        try:
+            if isinstance(offered, JournalError):
+                raise offered
+            await offered
         except JournalError as error:
             # One that was accepted, the journal goes on trying to store; to offer it again would
             # be a second call.
@@ -77,5 +88,27 @@ class Caller:
         self._online()
         return True
 
+    async def _offer_again(
+        self, call: Observation, offered: Accepted | JournalError
+    ) -> Accepted | JournalError:
+        backoff = Backoff(RETRY_FIRST_S, RETRY_CAP_S)
+        for _ in range(TRIES - 1):
+            if not isinstance(offered, JournalError) or not offered.retryable:
+                break
+            self._offline(call, offered)
+            await asyncio.sleep(backoff.next_s())
+            offered = self._offer(call)
+        return offered
+
     def _offline(self, call: Observation, error: JournalError) -> None:
         self._context.offline(f"{call.kind.name.lower()} not stored: {error}")
+
+
+async def _deliver(accepted: asyncio.Future[Accepted | None]) -> bool:
+    try:
+        receipt = await accepted
+        if receipt is not None:
+            await receipt.delivered()
+    except JournalError:
+        return False
+    return receipt is not None

@@ -25,7 +25,7 @@ import msgspec
 from gateway.errors import UnknownDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Generator
 
     from gateway.model import Observation
     from gateway.settings import BusSettings
@@ -43,14 +43,26 @@ class Closable(Protocol):
         ...
 
 
+class Accepted(Protocol):
+    """An observation that was accepted."""
+
+    def __await__(self) -> Generator[None, None, int]:
+        """Await it to know that it is on flash: its seq. JournalError if the flash refused."""
+        ...
+
+    async def delivered(self) -> None:
+        """Return when the far side has committed it. JournalError if it had to go before."""
+        ...
+
+
 class Context(Protocol):
     """What a driver may do to the world: tell what it saw and how its device is."""
 
     device: str  # id of the device, for messages
     bus: BusSettings | None  # the [[bus]] this device names, if it names one
 
-    def emit(self, observation: Observation) -> Awaitable[int]:
-        """Accept an observation. Await the result to know that it is on flash (its seq)."""
+    def emit(self, observation: Observation) -> Accepted:
+        """Accept an observation. JournalError if the journal does not."""
         ...
 
     def online(self, **detail: str | int | float) -> None:

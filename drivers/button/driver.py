@@ -100,13 +100,13 @@ class _Button:
         if change is Change.PRESSED:
             uptime_ms = uptime_ms_from_monotonic_ns(at_ns)
             call = Observation(Kind.CALL, detail={"cause": "button"}, uptime_ms=uptime_ms)
-            self._tasks.create_task(self._answer(self._caller.place(call)))
+            self._tasks.create_task(self._answer(self._caller.place(call).stored))
         else:
             self._caller.place(_FAULTS[change])
 
-    async def _answer(self, placed: asyncio.Task[bool]) -> None:
+    async def _answer(self, stored: asyncio.Task[bool]) -> None:
         """The light, once the call is on flash."""
-        if await placed:
+        if await stored:
             await self._shine()
 
     async def _shine(self) -> None:

@@ -86,6 +86,8 @@ class Session:
         identity = {**await self._read_identity(), "profile": self._family.name}
         await self._subscribe_all()
         await self._write(self._family.start(local_time(clock)))
+        for delivered in self._wearer.undelivered:
+            self._answer_when(delivered)
         self._wearer.identity = identity
         self._context.online(**identity)
 
@@ -158,20 +160,29 @@ class Session:
     def _call(self) -> None:
         if self._wearer.calls(self._loop.time()):
             call = Observation(Kind.CALL, detail={"cause": "band"}, uptime_ms=uptime_now_ms())
-            answer = asyncio.ensure_future(self._answer(self._caller.place(call)))
-            self._answers.add(answer)
-            answer.add_done_callback(self._answered)
+            delivered = self._caller.place(call).delivered
+            self._wearer.undelivered.add(delivered)
+            self._answer_when(delivered)
+
+    def _answer_when(self, delivered: asyncio.Task[bool]) -> None:
+        answer = asyncio.ensure_future(self._answer(delivered))
+        self._answers.add(answer)
+        answer.add_done_callback(self._answered)
 
     def _answered(self, answer: asyncio.Task[None]) -> None:
         self._answers.discard(answer)
         if not answer.cancelled() and (error := answer.exception()):
             self._break(error)
 
-    async def _answer(self, placed: asyncio.Task[bool]) -> None:
-        """Let the band vibrate once the call is on flash, as the button's light comes on."""
+    async def _answer(self, delivered: asyncio.Task[bool]) -> None:
+        """Let the band vibrate once those who should hear the call have it.
+
+        A band that is away by then is told when it is back.
+        """
         command = self._family.vibrate(on=True)
-        if await asyncio.shield(placed) and command:
+        if await asyncio.shield(delivered) and command:
             await self._write([command])
+        self._wearer.undelivered.discard(delivered)
 
     # --- what is told
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
+
     from drivers.wristband.fault import Fault
 
 # A band goes on signalling an SOS until it is answered, and a frightened person presses more than
@@ -20,6 +22,7 @@ class Wearer:
         self.contact: bool | None = None
         self.faults: dict[str, Fault] = {}
         self.identity: dict[str, str] | None = None  # while the band is connected
+        self.undelivered: set[asyncio.Task[bool]] = set()  # calls that it is to be told of
         self._called_s: float | None = None
 
     def calls(self, now_s: float) -> bool:

@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway.errors import JournalClosed, JournalError, JournalSaturated, JournalWriteFailed
+from gateway.journal.delivery import Deliveries
 from gateway.journal.format import AGE, GIVEN_UP, MAX_PAYLOAD, QUOTA, RecordType, ToldGap
 from gateway.journal.pending import RETRY_INTERVAL_S, Pending
 from gateway.journal.receipt import Commit, Entry, Receipt
@@ -25,6 +26,7 @@ from gateway.model import Gap, Lane
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.journal.delivery import Delivery
     from gateway.journal.meta import Meta
     from gateway.journal.ring import Written
     from gateway.journal.salvage import Opened
@@ -68,6 +70,7 @@ class Log:
         # last free segment while the oldest one is being freed.
         self._limit = min(self._ring.capacity // 4, MAX_PAYLOAD)
         self._pending = Pending(opened.next_seq, interval_s, self._ring.capacity // 4)
+        self._deliveries = Deliveries()
         self._in_flight: Commit | None = None
         self._durable = opened.next_seq - 1
         self._acknowledged = meta.state.acknowledged[lane]
@@ -111,7 +114,8 @@ class Log:
                 raise JournalSaturated(
                     "too much waits for the flash already", where=self.lane.name.lower()
                 )
-            return Receipt(self.lane, self._add(payload, RecordType.EVENT), self._pending.commit)
+            entry = self._add(payload, RecordType.EVENT)
+            return Receipt(self.lane, entry, self._pending.commit, self.delivery)
 
     def tell_gap(self, first: int, last: int, reason: str) -> bool:
         """Record a loss, unless it was told of before; whether it is news."""
@@ -131,7 +135,17 @@ class Log:
             self._expired = max(self._expired, min(through, self._durable))
             self._changed.notify_all()
 
-    def claim(self, max_bytes: int) -> list[bytes]:
+    def delivery(self, entry: Entry) -> Delivery:
+        """What becomes of an entry of this lane."""
+        with self._changed:
+            return self._deliveries.of(entry, self._acknowledged)
+
+    def stored(self, entry: Entry) -> None:
+        """A claimed event is stored elsewhere."""
+        with self._changed:
+            self._deliveries.stored(entry)
+
+    def claim(self, max_bytes: int) -> list[Entry]:
         """Take the oldest events that the flash refused out of the lane: they go another way."""
         with self._changed:
             taken, moved = self._pending.claim(max_bytes)
@@ -146,6 +160,7 @@ class Log:
                 raise JournalError(f"seq {through} is acknowledged, {self._durable} is the newest")
             if through > self._acknowledged:
                 self._acknowledged = through
+                self._deliveries.acknowledge(through)
                 if self._trimmable():
                     self._changed.notify_all()
 
@@ -363,6 +378,7 @@ class Log:
             if not self._evicted():
                 return
             self._acknowledged = max(self._acknowledged, self._evicting[1])
+            self._deliveries.give_up(self._evicting[1])
             self._evicting = None
         if self._expiring():
             self._give_up(self._expired, AGE)

@@ -78,19 +78,20 @@ class Pending:
         self._bytes += sum(len(entry.payload) + _RECORD_OVERHEAD for entry in refused)
         self.due_s = time.monotonic() + (0.0 if urgent else RETRY_INTERVAL_S)
 
-    def claim(self, max_bytes: int) -> tuple[list[bytes], list[tuple[int, int]]]:
+    def claim(self, max_bytes: int) -> tuple[list[Entry], list[tuple[int, int]]]:
         """Take out the oldest refused events, at least one if there is one; what stays moves up.
 
         Returns:
-            Their payloads; old and new seq of each gap record that moved.
+            They; old and new seq of each gap record that moved.
         """
-        taken: list[bytes] = []
+        taken: list[Entry] = []
         kept: list[Entry] = []
         room = max_bytes
         for entry in self._entries:
             fits = not taken or len(entry.payload) <= room
             if entry.refused and entry.kind == RecordType.EVENT and fits:
-                taken.append(entry.payload)
+                entry.claimed = True
+                taken.append(entry)
                 room -= len(entry.payload)
             else:
                 kept.append(entry)
@@ -99,7 +100,7 @@ class Pending:
             return [], []
         moved = self._renumber(kept, self._entries[0].seq)
         self.refused -= len(taken)
-        self._bytes -= sum(map(len, taken)) + len(taken) * _RECORD_OVERHEAD
+        self._bytes -= sum(len(entry.payload) + _RECORD_OVERHEAD for entry in taken)
         return taken, moved
 
     def _renumber(self, entries: list[Entry], first: int) -> list[tuple[int, int]]:

@@ -7,8 +7,9 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
+    from gateway.journal.delivery import Delivery
     from gateway.model import Lane
 
 
@@ -23,22 +24,27 @@ class Commit(Future[None]):
 class Entry:
     """One accepted event on its way to the flash. Its seq is final once it is there."""
 
-    __slots__ = ("kind", "payload", "refused", "seq")
+    __slots__ = ("claimed", "kind", "payload", "refused", "seq", "stored")
 
     def __init__(self, seq: int, kind: int, payload: bytes) -> None:
         self.seq = seq
         self.kind = kind
         self.payload = payload
         self.refused = False  # the flash did not take it when it was tried
+        self.claimed = False  # it travels from memory
+        self.stored = False  # and got to the far side that way
 
 
 class Receipt:
-    """Where an accepted event stands: its lane and seq, and the commit that makes it durable."""
+    """Where an accepted event stands: its lane and seq, whether it is on flash, and delivered."""
 
-    __slots__ = ("_commit", "_entry", "lane")
+    __slots__ = ("_commit", "_deliver", "_entry", "lane")
 
-    def __init__(self, lane: Lane, entry: Entry, commit: Commit) -> None:
+    def __init__(
+        self, lane: Lane, entry: Entry, commit: Commit, deliver: Callable[[Entry], Delivery]
+    ) -> None:
         self.lane = lane
+        self._deliver = deliver
         self._entry = entry
         self._commit = commit
 
@@ -61,6 +67,14 @@ class Receipt:
         """
         self._commit.result(timeout_s)
         return self.seq
+
+    async def delivered(self) -> None:
+        """Return when the far side has committed the event, on whatever way it got there.
+
+        Raises:
+            JournalError: it had to go before that, for want of room or too old.
+        """
+        await asyncio.wrap_future(self._deliver(self._entry))
 
     def __await__(self) -> Generator[None, None, int]:
         """`await receipt` is `result()` without blocking the event loop."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gateway.journal.log import Log
+    from gateway.journal.receipt import Entry
     from gateway.model import Lane
 
 
@@ -65,7 +66,7 @@ class _Claimed:
     def __init__(self, log: Log) -> None:
         self.log = log
         self.acknowledged = 0
-        self._events: deque[bytes] = deque()
+        self._events: deque[Entry] = deque()
         self._lock = threading.Lock()
 
     def readable(self) -> int:
@@ -80,14 +81,14 @@ class _Claimed:
             taken: list[bytes] = []
             total = 0
             for index in range(start, len(self._events)):
-                total += len(self._events[index])
+                total += len(self._events[index].payload)
                 if taken and total > max_bytes:
                     break
-                taken.append(self._events[index])
+                taken.append(self._events[index].payload)
             return Run(self.acknowledged + start + 1, tuple(taken)) if taken else None
 
     def acknowledge(self, through: int) -> None:
         with self._lock:
             while self._events and self.acknowledged < through:
-                self._events.popleft()
+                self.log.stored(self._events.popleft())
                 self.acknowledged += 1

@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from gateway.settings import BusSettings
 
 
+class StubReceipt(asyncio.Future[int]):
+    """Done when the event is on flash; `far` is done when the far side has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.far: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def delivered(self) -> None:
+        await asyncio.shield(self.far)
+
+
 class StubContext:
     """`observations` and `states` in the order they came; `shared_objects` may be passed around."""
 
@@ -24,11 +35,12 @@ class StubContext:
         self._changed = asyncio.Condition()
         self._tellers: set[asyncio.Task[None]] = set()
 
-    def emit(self, observation: Observation) -> asyncio.Future[int]:
+    def emit(self, observation: Observation) -> StubReceipt:
         self.observations.append(observation)
         self._tell()
-        receipt: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        receipt = StubReceipt()
         receipt.set_result(len(self.observations))
+        receipt.far.set_result(None)
         return receipt
 
     def online(self, **detail: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mutant import INVARIANTS, KNOWN_ERRORS, MODEL, UNWRITTEN_TESTS, Mutant
+from mutant import DELIVERY, INVARIANTS, KNOWN_ERRORS, MODEL, UNWRITTEN_TESTS, Mutant
 
 PENDING = [
     Mutant(
@@ -87,7 +87,7 @@ PENDING = [
     Mutant(
         "claimed-bytes-counted-still",
         "pending.py",
-        "        self._bytes -= sum(map(len, taken)) + len(taken) * _RECORD_OVERHEAD\n",
+        "        self._bytes -= sum(len(entry.payload) + _RECORD_OVERHEAD for entry in taken)\n",
         "",
         "what was claimed makes room for what is accepted next",
     ),
@@ -549,5 +549,45 @@ RECEIPT = [
         "return self._commit.done()",
         "what the flash refused does not call itself durable",
         KNOWN_ERRORS,
+    ),
+    Mutant(
+        "given-up-called-delivered",
+        "log.py",
+        "self._deliveries.give_up(self._evicting[1])",
+        "self._deliveries.acknowledge(self._evicting[1])",
+        "what had to go is never called delivered",
+        DELIVERY,
+    ),
+    Mutant(
+        "given-up-called-delivered-later",
+        "delivery.py",
+        "        elif not entry.claimed and entry.seq <= self._given_up:\n",
+        "        elif False:\n",
+        "what had to go is never called delivered, whenever one asks",
+        DELIVERY,
+    ),
+    Mutant(
+        "claimed-delivered-with-its-old-seq",
+        "delivery.py",
+        "if not entry.claimed and entry.seq <= through]",
+        "if entry.seq <= through]",
+        "a claimed event is not delivered because another has its seq",
+        DELIVERY,
+    ),
+    Mutant(
+        "delivered-from-memory-kept-quiet",
+        "unwritten.py",
+        "                self.log.stored(self._events.popleft())\n",
+        "                self._events.popleft()\n",
+        "a call that the flash refused is called delivered when it is",
+        DELIVERY,
+    ),
+    Mutant(
+        "one-stops-waiting-for-all",
+        "delivery.py",
+        "        self.set_running_or_notify_cancel()",
+        "        self.cancelled()",
+        "one who stops waiting stops nobody else",
+        DELIVERY,
     ),
 ]

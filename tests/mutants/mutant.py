@@ -12,6 +12,7 @@ JOURNAL = Path("gateway", "journal")
 KNOWN_ERRORS = "journal/test_journal_known_errors.py"
 INVARIANTS = "journal/test_journal_invariants.py"
 UNWRITTEN_TESTS = "journal/test_journal_known_errors_unwritten.py"
+DELIVERY = "journal/test_journal_invariants_delivery.py"
 MODEL = "journal/test_journal_model.py"
 FIXTURE = "test_journal_fixture.py"
 VIEW_TESTS = "test_journal_view.py"

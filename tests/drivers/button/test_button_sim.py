@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from stub_context import StubContext
+from stub_context import StubContext, StubReceipt
 
 from drivers import call
 from drivers.button.driver import ButtonDriver
@@ -56,7 +56,7 @@ class FailingContext(StubContext):
             refusal = self.refusals.pop(0)
             if self.at_once:
                 raise refusal
-            receipt = asyncio.get_running_loop().create_future()
+            receipt = StubReceipt()
             receipt.set_exception(refusal)
         return receipt
 
@@ -70,7 +70,7 @@ class SlowContext(StubContext):
 
     def emit(self, observation):
         super().emit(observation)
-        self.receipts.append(asyncio.get_running_loop().create_future())
+        self.receipts.append(StubReceipt())
         return self.receipts[-1]
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from band_bench import ADDRESS, RefusingContext, SetClock
-from stub_context import StubContext
+from stub_context import StubContext, StubReceipt
 
 from drivers.call import TRIES, Caller
 from drivers.wristband.rhythm import STEADY
@@ -64,12 +64,12 @@ async def band():
 
 
 @asynccontextmanager
-async def at_work(link, context, wearer=None, **options):
+async def at_work(link, context, wearer=None, caller=None, **options):
     """A session that has begun, as a task."""
     settings = WristbandSettings(address=ADDRESS, **options)
     wearer = wearer or Wearer()
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        caller = Caller(context, tasks, lambda: context.online(**(wearer.identity or {})))
+        caller = caller or Caller(context, tasks, lambda: context.online(**(wearer.identity or {})))
         session = Session(settings, context, link, wearer, caller)
         task = asyncio.ensure_future(session.run(SetClock(MOMENT)))
         await context.wait_until(lambda: context.states or task.done())
@@ -125,24 +125,66 @@ async def test_an_sos_before_the_session_is_online_is_a_call(band, context):
         assert kinds(context)[0] is Kind.CALL
 
 
-async def test_the_band_vibrates_when_the_call_is_on_flash_and_not_before(band):
-    class SlowContext(StubContext):
-        def emit(self, observation):
-            super().emit(observation)
-            return self.receipt
+class FarContext(StubContext):
+    """Calls are on flash at once, and with those who should hear them when the test says so."""
 
-    context = SlowContext()
-    context.receipt = asyncio.get_running_loop().create_future()
+    def __init__(self):
+        super().__init__()
+        self.receipt = StubReceipt()
+        self.receipt.set_result(1)
+
+    def emit(self, observation):
+        super().emit(observation)
+        return self.receipt
+
+
+async def vibrated(band):
+    """Once the band was told to."""
+    async with asyncio.timeout(5):
+        while fff0.vibrate(3) not in band.written:
+            await asyncio.sleep(0.001)
+
+
+async def whoever_can_goes_on():
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_the_band_vibrates_when_the_call_is_delivered_and_not_before(band):
+    context = FarContext()
     async with at_work(band, context):
         band.told[fff0.NOTIFY](SOS)
-        for _ in range(20):  # whoever could go on, does
-            await asyncio.sleep(0)
+        await whoever_can_goes_on()
         assert context.of(Kind.CALL)
         assert fff0.vibrate(3) not in band.written
-        context.receipt.set_result(1)
-        async with asyncio.timeout(5):
-            while fff0.vibrate(3) not in band.written:
-                await asyncio.sleep(0.001)
+        context.receipt.far.set_result(None)
+        await vibrated(band)
+
+
+async def test_a_band_that_was_away_vibrates_when_it_is_back(band):
+    context, wearer = FarContext(), Wearer()
+    async with asyncio.TaskGroup() as tasks:
+        caller = Caller(context, tasks, lambda: None)
+        async with at_work(band, context, wearer=wearer, caller=caller):
+            band.told[fff0.NOTIFY](SOS)
+            await whoever_can_goes_on()
+        context.receipt.far.set_result(None)
+        await whoever_can_goes_on()
+        again = PlayedLink(*band.offers)
+        async with at_work(again, context, wearer=wearer, caller=caller):
+            await vibrated(again)
+    assert len(context.of(Kind.CALL)) == 1
+    assert fff0.vibrate(3) not in band.written
+    assert not wearer.undelivered
+
+
+async def test_a_call_that_had_to_go_is_not_called_delivered(band):
+    context = FarContext()
+    async with at_work(band, context):
+        band.told[fff0.NOTIFY](SOS)
+        context.receipt.far.set_exception(JournalSaturated("no room was left for it"))
+        await whoever_can_goes_on()
+    assert fff0.vibrate(3) not in band.written
 
 
 async def test_a_call_that_is_refused_is_offered_again(band):
