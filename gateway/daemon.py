@@ -10,6 +10,7 @@ import asyncio
 import logging
 import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway import __version__
@@ -98,7 +99,7 @@ class Daemon:
         health = Health(gateway.id, journal, self._clock)
         forwarder = Forwarder(gateway.id, self._settings.uplink, (journal, journal.unwritten))
         health.forwarder = forwarder
-        supervisor = Supervisor(recorder, health)
+        supervisor = Supervisor(recorder, health, Path(self._settings.journal.path) / "notes")
         for item in self._plan:
             supervisor.add(item.driver, item.options, item.device, item.bus)
         caretaker = Caretaker(journal, recorder, self._clock, self._settings.journal)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from gateway.model import Observation
+    from gateway.notes import Notes
     from gateway.settings import BusSettings
 
 ENTRY_POINT_GROUP = "hearth.drivers"
@@ -60,6 +61,7 @@ class Context(Protocol):
 
     device: str  # id of the device, for messages
     bus: BusSettings | None  # the [[bus]] this device names, if it names one
+    notes: Notes  # what the driver must remember over a restart
 
     def emit(self, observation: Observation) -> Accepted:
         """Accept an observation. JournalError if the journal does not."""

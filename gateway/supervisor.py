@@ -16,16 +16,19 @@ from gateway.driver import Closable
 from gateway.errors import HearthError
 from gateway.health import DeviceHealth
 from gateway.model import Kind, Observation
+from gateway.notes import FileNotes
 from gateway.strict import sayable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import msgspec
 
     from gateway.driver import Driver
     from gateway.health import Health
     from gateway.journal import Receipt
+    from gateway.notes import Notes
     from gateway.recorder import Recorder
     from gateway.settings import BusSettings, DeviceSettings
 
@@ -70,12 +73,15 @@ class DeviceContext:
         self,
         settings: DeviceSettings,
         bus: BusSettings | None,
+        *,
+        notes: Notes,
         recorder: Recorder,
         shared: Shared,
         health: DeviceHealth,
     ) -> None:
         self.device = settings.id
         self.bus = bus
+        self.notes = notes
         self._labels = settings.labels
         self._recorder = recorder
         self._shared = shared
@@ -119,8 +125,16 @@ class DeviceContext:
 class Supervisor:
     """All devices of this gateway."""
 
-    def __init__(self, recorder: Recorder, health: Health) -> None:
+    def __init__(self, recorder: Recorder, health: Health, notes: Path) -> None:
+        """No device yet.
+
+        Args:
+            recorder: where they tell what they see.
+            health: where it is known how they are.
+            notes: folder of what they must remember.
+        """
         self._recorder = recorder
+        self._notes = notes
         self._health = health
         self._shared = Shared()
         self._plans: list[tuple[type[Driver], msgspec.Struct, DeviceContext]] = []
@@ -134,7 +148,14 @@ class Supervisor:
     ) -> None:
         """Plan a device; `run` starts it."""
         health = self._health.devices[settings.id] = DeviceHealth()
-        context = DeviceContext(settings, bus, self._recorder, self._shared, health)
+        context = DeviceContext(
+            settings,
+            bus,
+            notes=FileNotes(self._notes / f"{settings.id}.json"),
+            recorder=self._recorder,
+            shared=self._shared,
+            health=health,
+        )
         self._plans.append((driver, options, context))
 
     async def run(self) -> None:

@@ -36,7 +36,7 @@ FLOORS = {
         "gateway.resources",
     ],
     2: ["gateway.journal"],
-    3: ["gateway.driver", "gateway.uplink", "gateway.recorder"],
+    3: ["gateway.driver", "gateway.uplink", "gateway.recorder", "gateway.notes"],
     4: ["drivers", "gateway.plan"],
     5: [
         "gateway.outstanding",

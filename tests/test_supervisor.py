@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -18,6 +19,7 @@ from gateway.errors import DeviceSilent, JournalSaturated, LinkLost
 from gateway.health import DeviceHealth, Health
 from gateway.journal import Journal
 from gateway.model import Event, Kind, Lane, Measurement, Observation
+from gateway.notes import FileNotes
 from gateway.recorder import Recorder
 from gateway.settings import BusSettings, DeviceSettings
 from gateway.supervisor import DeviceContext, Shared, Supervisor
@@ -66,7 +68,7 @@ class Rig:
     def __init__(self) -> None:
         self.recorder = MemoryRecorder()
         self.health = Health("g", None, None)
-        self.supervisor = Supervisor(self.recorder, self.health)
+        self.supervisor = Supervisor(self.recorder, self.health, Path("/nonexistent"))
         self.task: asyncio.Task | None = None
 
     def add(self, device: str, driver: type[Driver], bus: BusSettings | None = None, **labels):
@@ -296,7 +298,14 @@ async def test_only_a_steady_run_starts_the_backoff_again(rig, monkeypatch, stea
 
 def context_over(recorder: MemoryRecorder, shared: Shared | None = None) -> DeviceContext:
     settings = DeviceSettings("d", "x", room="kitchen")
-    return DeviceContext(settings, BUS, recorder, shared or Shared(), DeviceHealth())
+    return DeviceContext(
+        settings,
+        BUS,
+        notes=FileNotes(Path("/nonexistent/d.json")),
+        recorder=recorder,
+        shared=shared or Shared(),
+        health=DeviceHealth(),
+    )
 
 
 words = st.sampled_from(["", "no answer", "out of range"])
@@ -475,6 +484,31 @@ async def test_the_end_while_waiting_for_a_restart(rig, monkeypatch):
     await rig.stop()
 
 
+async def test_a_driver_finds_its_notes_again_and_no_other_drivers(rig, tmp_path):
+    """Each device has a file of its own, and a driver that is started again reads it."""
+    found: dict[str, list[object]] = {"one": [], "two": []}
+    enough = asyncio.Event()
+
+    class Noting(Counting):
+        async def run(self) -> None:
+            notes, device = self.context.notes, self.context.device
+            found[device].append(notes.get("starts"))
+            await notes.put({"starts": f"{device} {len(found[device])}"})
+            if min(map(len, found.values())) >= 2:
+                enough.set()
+            raise DeviceSilent("again")
+
+    rig.supervisor = Supervisor(rig.recorder, rig.health, tmp_path)
+    rig.add("one", Noting)
+    rig.add("two", Noting)
+    rig.start()
+    async with asyncio.timeout(10):
+        await enough.wait()
+    assert found["one"][:2] == [None, "one 1"]
+    assert found["two"][:2] == [None, "two 1"]
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["one.json", "two.json"]
+
+
 async def test_into_a_real_journal(tmp_path, monkeypatch):
     monkeypatch.setattr(supervisor_module, "FIRST_RESTART_S", 0.001)
     clock = SystemClock()
@@ -489,7 +523,7 @@ async def test_into_a_real_journal(tmp_path, monkeypatch):
             durable.set()
             raise LinkLost("unplugged")
 
-    supervisor = Supervisor(Recorder(journal, clock), Health("g", journal, clock))
+    supervisor = Supervisor(Recorder(journal, clock), Health("g", journal, clock), tmp_path)
     settings = DeviceSettings("call-bedroom", "x", room="bedroom")
     supervisor.add(Calling, NoSettings(), settings, None)
     running = asyncio.create_task(supervisor.run())

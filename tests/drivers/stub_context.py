@@ -23,12 +23,29 @@ class StubReceipt(asyncio.Future[int]):
         await asyncio.shield(self.far)
 
 
+class StubNotes:
+    """Notes that may be passed from one context to the next, as a file is."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.refusal: Exception | None = None
+
+    def get(self, key: str) -> Any:
+        return self.values.get(key)
+
+    async def put(self, values: Any) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.values |= values
+
+
 class StubContext:
     """`observations` and `states` in the order they came; `shared_objects` may be passed around."""
 
     def __init__(self, device: str = "dev", bus: BusSettings | None = None) -> None:
         self.device = device
         self.bus = bus
+        self.notes = StubNotes()
         self.observations: list[Observation] = []
         self.states: list[tuple[str, Any]] = []
         self.shared_objects: dict[str, Any] = {}
