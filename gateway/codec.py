@@ -68,7 +68,7 @@ def encode_event(event: Event) -> bytes:
         _KIND: int(expect(event.kind, Kind, "kind")),
         _DEVICE: text(event.device, "device"),
         _BOOT: raw(stamp.boot, 8, "boot"),
-        _UPTIME: integer(stamp.uptime_ms, 0, _MS_LIMIT, "uptime"),
+        _UPTIME: integer(stamp.uptime_ms, -_MS_LIMIT, _MS_LIMIT, "uptime"),
         _WALL: integer(stamp.wall_ms, -_MS_LIMIT, _MS_LIMIT, "wall time"),
         _QUALITY: int(expect(stamp.quality, TimeQuality, "time quality")),
     }
@@ -98,7 +98,7 @@ def _event_of(item: Any) -> Event:
         device=text(fields.get(_DEVICE), "device"),
         stamp=Stamp(
             boot=raw(fields.get(_BOOT), 8, "boot"),
-            uptime_ms=integer(fields.get(_UPTIME), 0, _MS_LIMIT, "uptime"),
+            uptime_ms=integer(fields.get(_UPTIME), -_MS_LIMIT, _MS_LIMIT, "uptime"),
             wall_ms=integer(fields.get(_WALL), -_MS_LIMIT, _MS_LIMIT, "wall time"),
             quality=enum(TimeQuality, fields.get(_QUALITY), "time quality"),
         ),

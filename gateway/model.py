@@ -53,7 +53,7 @@ class Stamp(msgspec.Struct, frozen=True):
     """When something happened. Order is by seq; this is for people and for statistics."""
 
     boot: bytes  # 8 B: which boot of the gateway `uptime_ms` counts from
-    uptime_ms: int  # ms since that boot, sleep included (CLOCK_BOOTTIME)
+    uptime_ms: int  # ms since that boot, sleep included (CLOCK_BOOTTIME); negative is before it
     wall_ms: int  # ms since 1970-01-01 UTC as the clock believed
     quality: TimeQuality
 

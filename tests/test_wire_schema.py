@@ -181,7 +181,7 @@ FOREIGN_EVENTS = {
     "empty device": {**EVENT, 1: ""},
     "long device": {**EVENT, 1: "x" * 1025},
     "short boot id": {**EVENT, 2: b"boot"},
-    "negative uptime": {**EVENT, 3: -1},
+    "uptime far before the boot": {**EVENT, 3: -(2**48) - 1},
     "uptime as float": {**EVENT, 3: 5.0},
     "wall time far off": {**EVENT, 4: 2**48 + 1},
     "65 measurements": {**EVENT, 6: [{0: "a", 2: 1}] * 65},

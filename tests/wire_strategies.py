@@ -29,7 +29,7 @@ lanes = st.sampled_from(Lane)
 stamps = st.builds(
     Stamp,
     boot=st.binary(min_size=8, max_size=8),
-    uptime_ms=st.integers(0, MS_LIMIT),
+    uptime_ms=st.integers(-MS_LIMIT, MS_LIMIT),
     wall_ms=st.integers(-MS_LIMIT, MS_LIMIT),
     quality=st.sampled_from(TimeQuality),
 )
@@ -119,7 +119,7 @@ def wild_events(draw: st.DrawFn) -> Event:
         device=either(texts),
         stamp=Stamp(
             boot=either(st.binary(min_size=8, max_size=8)),
-            uptime_ms=either(st.integers(0, MS_LIMIT)),
+            uptime_ms=either(st.integers(-MS_LIMIT, MS_LIMIT)),
             wall_ms=either(st.integers(-MS_LIMIT, MS_LIMIT)),
             quality=either(st.sampled_from(TimeQuality)),
         ),

@@ -1,9 +1,12 @@
-"""The life of bluetoothd, watched on D-Bus.
+"""The life of bluetoothd and of the adapter, watched on D-Bus.
 
 When bluetoothd dies, bleak (3.1) says nothing: no disconnected callback comes and `is_connected`
 stays True. The bus itself knows: the name org.bluez loses its owner. This asks for the name once,
 so that a missing D-Bus, bluetoothd or permission is told as what it is, and then waits for it to
 change hands.
+
+An adapter that is switched off (rfkill, a USB reset) or pulled out ends every scan without a word
+to whoever started it, and does not begin it again: that counts as a loss as well.
 """
 
 from __future__ import annotations
@@ -21,7 +24,18 @@ if TYPE_CHECKING:
 
 BLUEZ = "org.bluez"
 _DBUS, _DBUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
-_RULE = f"type='signal',sender='{_DBUS}',member='NameOwnerChanged',arg0='{BLUEZ}'"
+_ADAPTER = "org.bluez.Adapter1"
+
+
+def _rules(path: str) -> tuple[str, ...]:
+    """What to be told by the bus, about the adapter at this path."""
+    signal = "type='signal',sender="
+    return (
+        f"{signal}'{_DBUS}',member='NameOwnerChanged',arg0='{BLUEZ}'",
+        f"{signal}'{BLUEZ}',member='PropertiesChanged',path='{path}',arg0='{_ADAPTER}'",
+        f"{signal}'{BLUEZ}',member='InterfacesRemoved',arg0path='{path}'",
+    )
+
 
 _HINT_DBUS = "no D-Bus system bus: is dbus running, and may this user use it?"
 _HINT_BLUEZ = "is bluetoothd running? systemctl status bluetooth"
@@ -32,7 +46,7 @@ class BluezWatch:
 
     def __init__(self, bus: MessageBus, adapter: str, on_lost: Callable[[str], None]) -> None:
         self._bus = bus
-        self._adapter = adapter
+        self._path = f"/org/bluez/{adapter}"
         self._on_lost = on_lost
 
     @classmethod
@@ -41,7 +55,7 @@ class BluezWatch:
 
         Args:
             adapter: name of the adapter, `hci0`.
-            on_lost: called with the reason, when bluetoothd goes.
+            on_lost: called once, with the reason, when bluetoothd or the adapter goes.
         """
         try:
             bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
@@ -50,7 +64,8 @@ class BluezWatch:
         watch = cls(bus, adapter, on_lost)
         bus.add_message_handler(watch._on_message)
         try:
-            await watch._call_bus("AddMatch", _RULE)
+            for rule in _rules(watch._path):
+                await watch._call_bus("AddMatch", rule)
             await watch._check_owner()
         except BaseException:
             await watch.close()
@@ -63,7 +78,7 @@ class BluezWatch:
         A connected band does not advertise, so it would never be found again. That there is no
         such connection, or no such device, is the usual answer and no error.
         """
-        path = f"/org/bluez/{self._adapter}/dev_{address.upper().replace(':', '_')}"
+        path = f"{self._path}/dev_{address.upper().replace(':', '_')}"
         await self._call(
             Message(
                 destination=BLUEZ, path=path, interface="org.bluez.Device1", member="Disconnect"
@@ -72,6 +87,9 @@ class BluezWatch:
 
     async def close(self) -> None:
         """Leave the bus."""
+        self._leave()
+
+    def _leave(self) -> None:
         self._bus.remove_message_handler(self._on_message)
         self._bus.disconnect()
 
@@ -102,7 +120,19 @@ class BluezWatch:
         return reply
 
     def _on_message(self, message: Message) -> None:
-        if message.member == "NameOwnerChanged" and message.body[:1] == [BLUEZ]:
-            _, old_owner, _ = message.body
-            if old_owner:
-                self._on_lost("bluetoothd went away")
+        reason = self._loss(message)
+        if reason:
+            self._leave()
+            self._on_lost(reason)
+
+    def _loss(self, message: Message) -> str:
+        """Why nothing more can be expected after this message; "" if it can."""
+        match message.member, message.body:
+            case "NameOwnerChanged", [name, old_owner, _] if name == BLUEZ and old_owner:
+                return "bluetoothd went away"
+            case "PropertiesChanged", [_, changed, _] if message.path == self._path:
+                powered = changed.get("Powered")
+                return "the adapter was switched off" if powered and not powered.value else ""
+            case "InterfacesRemoved", [path, gone] if path == self._path and _ADAPTER in gone:
+                return "the adapter was pulled out"
+        return ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from drivers.ble.grace import RADIO_GRACE_S, Grace
 from drivers.ble.radio import Radio
 from drivers.call import Caller
 from drivers.wristband.family import check_profile
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 # is early; one that is gone for the night costs the radio a scan a minute.
 RETRY_FIRST_S = 1.0
 RETRY_CAP_S = 60.0
-
-# systemd restarts a crashed bluetoothd within seconds; a package update takes up to half a minute.
-RADIO_GRACE_S = 60.0
 
 
 class WristbandDriver(Driver):
@@ -64,7 +62,7 @@ class WristbandDriver(Driver):
         adapter = self.settings.adapter
         radio = context.shared(f"radio:{adapter}", lambda: Radio(adapter))
         backoff = Backoff(RETRY_FIRST_S, RETRY_CAP_S)
-        grace = _Grace()
+        grace = Grace(RADIO_GRACE_S)
         while True:
             try:
                 reason = await self._connect_and_listen(radio, wearer, caller, backoff, grace)
@@ -79,7 +77,7 @@ class WristbandDriver(Driver):
             await asyncio.sleep(backoff.next_s())
 
     async def _connect_and_listen(
-        self, radio: Radio, wearer: Wearer, caller: Caller, backoff: Backoff, grace: _Grace
+        self, radio: Radio, wearer: Wearer, caller: Caller, backoff: Backoff, grace: Grace
     ) -> str:
         link = await radio.connect(self.settings.address, self.settings.connect_timeout)
         grace.renew()
@@ -95,23 +93,3 @@ class WristbandDriver(Driver):
         """A call is stored: what was said about the journal is over, if the band is there."""
         if wearer.identity is not None:
             self.context.online(**wearer.identity)
-
-
-class _Grace:
-    """How long a radio that once worked may be away."""
-
-    def __init__(self) -> None:
-        self._worked = False
-        self._lost_at_s: float | None = None
-
-    def renew(self) -> None:
-        """The radio works."""
-        self._worked = True
-        self._lost_at_s = None
-
-    def covers(self) -> bool:
-        """Whether to wait for the radio; the time runs from the first question after it worked."""
-        now_s = asyncio.get_running_loop().time()
-        if self._lost_at_s is None:
-            self._lost_at_s = now_s
-        return self._worked and now_s - self._lost_at_s < RADIO_GRACE_S
