@@ -21,6 +21,11 @@ RETRY_FIRST_S = 0.5
 RETRY_CAP_S = 5.0
 TRIES = 10
 
+# A device goes on signalling a call until it is answered, and a frightened person presses more than
+# once: within this time that is one call. It runs from the call and not from the last signal, so
+# that a device that never stops is heard again.
+SAME_CALL_S = 10.0
+
 
 class Placed(NamedTuple):
     """A call on its way: what its person may be told, and when.
@@ -31,6 +36,20 @@ class Placed(NamedTuple):
 
     stored: asyncio.Task[bool]
     delivered: asyncio.Task[bool]
+
+
+class SameCall:
+    """Tells a new call of a device from one that is signalled again. Pure: time is given."""
+
+    def __init__(self) -> None:
+        self._called_s: float | None = None
+
+    def is_new(self, now_s: float) -> bool:
+        """The device signals a call: whether that is a new one."""
+        if self._called_s is not None and now_s - self._called_s < SAME_CALL_S:
+            return False
+        self._called_s = now_s
+        return True
 
 
 class Caller:

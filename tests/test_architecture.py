@@ -61,6 +61,7 @@ SOLE_IMPORTERS = {
     "dbus_fast": ["drivers/ble/bluez.py"],  # what bleak itself stands on
     "gpiod": ["drivers/button/link.py"],
     "serialx": ["drivers/bus/link.py"],
+    "cryptography": ["drivers/bthome/cipher.py"],
     "bumble": ["drivers/sim/", "gateway/cli/demo/"],
     "amqtt": ["drivers/sim/"],
     "psycopg": ["collector/"],
@@ -210,7 +211,7 @@ def drivers_know_little(it: Source) -> list[str]:
             other = seen.module.split(".")[1] if "." in seen.module else kind
             if other == "sim" and not (seen.late or seen.typing_only):
                 faults.append(it.at(seen.line, f"the fake {seen.module} is always loaded"))
-            elif other not in {kind, "ble", "bus", "call", "sim"}:
+            elif other not in {kind, "ble", "bus", "call", "fault", "sim"}:
                 faults.append(it.at(seen.line, f"{kind} imports another driver, {seen.module}"))
     return faults
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drivers.sim.band_base import NOTIFY, WRITE, WRITE_WITHOUT_RESPONSE, BandBase
+from drivers.sim.band_store import ColmiStore
 from drivers.wristband.wire import colmi
+from drivers.wristband.wire.colmi_history import HEART_RATE_LOG
 from drivers.wristband.wire.frame import encode_frame
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from drivers.sim.air import Air
 
 _DAY = bytes([0x26, 0x11, 0x25])  # BCD; whatever day it is, the driver asked for today
 
 
 class VirtualColmi(BandBase):
-    """A ring: set `rate`, `spo2`, `quarters`, `battery`; take it off; let it garble its frames."""
+    """A ring: set `rate`, `spo2`, `quarters`, `battery`; take it off; let it garble its frames.
+
+    What it tells of the past, and how, is `stored`.
+    """
 
     def __init__(
         self, air: Air, address: str, *, name: str = "R02_A1B2", battery: int = 64
@@ -27,12 +34,17 @@ class VirtualColmi(BandBase):
         self.garbled = False  # whether its checksums are wrong
         self.refused: set[int] = set()  # commands it answers with an error
         self.clock = b""  # what it was last set to, BCD
+        self.stored = ColmiStore()
         taken = self.taken(colmi.WRITE, WRITE | WRITE_WITHOUT_RESPONSE, self._on_frame)
         self.serve([(colmi.SERVICE, [taken, self.told(colmi.NOTIFY, NOTIFY)])])
 
     async def measured(self, kind: int = colmi.HEART_RATE) -> None:
         """One more value of a running measurement."""
         await self.send(colmi.NOTIFY, self._live(kind))
+
+    def store(self, at: datetime, *, rate: int) -> None:
+        """It measured this, by its own clock, while nobody listened."""
+        self.stored.put(at, rate)
 
     async def walked(self, steps: int, metres: int) -> None:
         """It says by itself how far today went so far."""
@@ -58,6 +70,8 @@ class VirtualColmi(BandBase):
             self.tell(colmi.NOTIFY, *self._steps())
         elif command == colmi.START:
             self.tell(colmi.NOTIFY, self._live(frame[1]))
+        elif command == HEART_RATE_LOG:
+            self.tell(colmi.NOTIFY, *self.stored.answer(frame))
 
     def _live(self, kind: int) -> bytes:
         value = self.rate if kind == colmi.HEART_RATE else self.spo2

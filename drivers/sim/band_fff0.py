@@ -6,15 +6,21 @@ import struct
 from typing import TYPE_CHECKING
 
 from drivers.sim.band_base import NOTIFY, WRITE, WRITE_WITHOUT_RESPONSE, BandBase
-from drivers.wristband.wire import fff0
+from drivers.sim.band_store import Fff0Store
+from drivers.wristband.wire import fff0, fff0_record
 from drivers.wristband.wire.frame import encode_frame
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from drivers.sim.air import Air
 
 
 class VirtualFff0(BandBase):
-    """A band: set `rate`, `steps`, `metres`, `celsius`, `spo2`; press its button; garble it."""
+    """A band: set `rate`, `steps`, `metres`, `celsius`, `spo2`; press its button; garble it.
+
+    What it tells of the past, and how, is `stored`.
+    """
 
     advertised = (0xFFF0,)
 
@@ -25,6 +31,7 @@ class VirtualFff0(BandBase):
         self.live = False  # whether it was told to tell
         self.vibrations = 0  # how many times it was asked to vibrate
         self.clock = b""  # what it was last set to, BCD
+        self.stored = Fff0Store()
         taken = self.taken(fff0.WRITE, WRITE | WRITE_WITHOUT_RESPONSE, self._on_frame)
         self.serve([(fff0.SERVICE, [taken, self.told(fff0.NOTIFY, NOTIFY)])])
 
@@ -34,6 +41,22 @@ class VirtualFff0(BandBase):
         counts = struct.pack("<IIIII", self.steps, 4 * self.steps, self.metres // 10, 0, 0)
         vital = struct.pack("<BHB", rate, round(celsius * 10), self.spo2)
         await self.send(fff0.NOTIFY, bytes([fff0.LIVE]) + counts + vital)
+
+    def store(
+        self,
+        at: datetime,
+        *,
+        rate: int | None = None,
+        spo2: int | None = None,
+        celsius: float | None = None,
+    ) -> None:
+        """It measured this, by its own clock, while nobody listened."""
+        if rate is not None:
+            self.stored.put(fff0_record.HEART_RATE, at, rate)
+        if spo2 is not None:
+            self.stored.put(fff0_record.SPO2_66, at, spo2)
+        if celsius is not None:
+            self.stored.put(fff0_record.TEMPERATURE, at, round(celsius * 10))
 
     async def press_sos(self, times: int = 1) -> None:
         """The wearer presses the button; bands repeat that until somebody answers."""
@@ -51,6 +74,8 @@ class VirtualFff0(BandBase):
             self.tell(fff0.NOTIFY, self._frame(command, bytes([self.battery])))
         elif command == fff0.VIBRATE:
             self.vibrations += frame[1]
+        elif fff0_record.is_history(frame):
+            self.tell(fff0.NOTIFY, *self.stored.answer(frame))
 
     def _frame(self, command: int, payload: bytes = b"") -> bytes:
         frame = encode_frame(command, payload)

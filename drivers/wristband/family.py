@@ -40,6 +40,7 @@ class Family(ABC):
     name: ClassVar[str]
     # What tells about once a second for as long as the band is worn: its silence is a fault.
     steady: ClassVar[frozenset[str]] = frozenset()
+    stores: ClassVar[tuple[str, ...]] = ()  # names of the histories that it can be asked for
 
     @classmethod
     @abstractmethod
@@ -74,8 +75,8 @@ class Family(ABC):
 
         Args:
             now: local time, naive.
-            since: for the name of a history the time (local, naive) of the newest value that is
-                durable here; none yet, if the name is missing.
+            since: for each name in `stores` the time (local, naive) up to which its values are
+                known here.
         """
         del now, since
         return []

@@ -7,25 +7,23 @@ wait their turn in the inbox. What is known beyond the connection is the Wearer'
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from drivers.wristband.asker import Asker
+from drivers.wristband.backfill import Backfill
 from drivers.wristband.family import find_family
 from drivers.wristband.rhythm import Rhythm
 from drivers.wristband.teller import Teller
-from drivers.wristband.wire.identity import decode_identity
-from drivers.wristband.wire.profile import BATTERY_LEVEL, IDENTITY
 from gateway.clock import uptime_now_ms
 from gateway.errors import DecodeError, DeviceRefused, JournalError
 from gateway.model import Kind, Observation, TimeQuality
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from drivers.ble.link import Link
     from drivers.call import Caller
-    from drivers.wristband.family import Command
     from drivers.wristband.settings import WristbandSettings
     from drivers.wristband.wearer import Wearer
     from drivers.wristband.wire.reading import Reading
@@ -58,6 +56,8 @@ class Session:
         self.told = False  # whether the band sent anything
         self._family = find_family(settings.profile, link.offers, link.name)
         self._teller = Teller(context, wearer)
+        self._asker = Asker(settings, link, self._family, self._teller)
+        self._backfill = Backfill(context, self._family, self._teller, self._asker.write)
         self._inbox: asyncio.Queue[tuple[str, Reading | DecodeError]] = asyncio.Queue()
         self._flooded = False
         self._heard_s = 0.0
@@ -72,7 +72,7 @@ class Session:
         """Why the link ended. Errors of the driver tree pass through."""
         try:
             await self._begin(clock)
-            return await self._work_until_it_ends()
+            return await self._work_until_it_ends(clock)
         except JournalError:
             # This ends the driver, and with it the calls that are being offered again. Until they
             # are settled, an SOS is still heard.
@@ -81,25 +81,27 @@ class Session:
         finally:
             self._wearer.identity = None
             await self._stop()
+            with suppress(JournalError):
+                await self._note_live(clock)
 
     async def _begin(self, clock: Clock) -> None:
-        identity = {**await self._read_identity(), "profile": self._family.name}
+        identity = {**await self._asker.identity(), "profile": self._family.name}
         await self._subscribe_all()
-        await self._write(self._family.start(local_time(clock)))
+        await self._asker.write(self._family.start(local_time(clock)))
         for delivered in self._wearer.undelivered:
             self._answer_when(delivered)
         self._wearer.identity = identity
         self._context.online(**identity)
 
-    async def _work_until_it_ends(self) -> str:
+    async def _work_until_it_ends(self, clock: Clock) -> str:
         asked = self._family.poll()
         patience_s = self._settings.silence + (self._settings.poll if asked else 0)
         ended = asyncio.ensure_future(self._link.wait_lost())
         ways = (
             self._listen(),
-            self._watch(patience_s),
-            self._poll(asked),
-            self._poll_battery(),
+            self._watch(patience_s, clock),
+            self._asker.poll(asked, self._backfill, partial(local_time, clock)),
+            self._asker.poll_battery(self._on_read),
         )
         self._work |= {ended, *(asyncio.ensure_future(way) for way in ways)}
         done, _ = await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
@@ -140,10 +142,15 @@ class Session:
         self.told = True
         self._heard_s = self._loop.time()
         self._rhythm.told(uuid, self._heard_s)
+        if self._backfill.take(uuid, value):
+            return
         outcome = self._decode(uuid, value)
         if not isinstance(outcome, DecodeError) and outcome.sos:
             self._call()
         self._keep(uuid, outcome)
+
+    def _on_read(self, uuid: str, value: bytes) -> None:
+        self._keep(uuid, self._decode(uuid, value))
 
     def _decode(self, uuid: str, value: bytes) -> Reading | DecodeError:
         try:
@@ -181,7 +188,7 @@ class Session:
         """
         command = self._family.vibrate(on=True)
         if await asyncio.shield(delivered) and command:
-            await self._write([command])
+            await self._asker.write([command])
         self._wearer.undelivered.discard(delivered)
 
     # --- what is told
@@ -203,7 +210,7 @@ class Session:
 
     # --- what falls silent
 
-    async def _watch(self, patience_s: float) -> str:
+    async def _watch(self, patience_s: float, clock: Clock) -> str:
         """Look after silence now and then, which costs a reading nothing."""
         look_s = self._settings.silence / LOOKS_PER_SILENCE
         self._heard_s = self._loop.time()
@@ -211,7 +218,14 @@ class Session:
             await asyncio.sleep(min(left_s, look_s))
             if reason := await self._renew_silent():
                 return reason
+            if self._backfill.live_is_due():
+                await self._note_live(clock)
         return f"silent for {patience_s:g} s"
+
+    async def _note_live(self, clock: Clock) -> None:
+        if self.told and (now := local_time(clock)):
+            ago_s = self._loop.time() - self._heard_s
+            await self._backfill.live(now - timedelta(seconds=ago_s))
 
     async def _renew_silent(self) -> str | None:
         """Subscribe again what fell silent while others talk; the reason to give up, if in vain."""
@@ -225,50 +239,6 @@ class Session:
         self._rhythm.renewed(uuid, now_s)
         await self._link.subscribe(uuid, partial(self._on_told, uuid))
         return None
-
-    # --- what is asked
-
-    async def _poll(self, asked: Sequence[Command]) -> str:
-        while asked:
-            await self._write(asked)
-            await asyncio.sleep(self._settings.poll)
-            asked = self._family.poll()
-        return await self._link.wait_lost()
-
-    async def _write(self, commands: Sequence[Command]) -> None:
-        """Write what the band lets be written. That it refuses one is a fault, not an end."""
-        for uuid, data in commands:
-            if self._link.can_write(uuid):
-                try:
-                    await self._link.write(uuid, data)
-                except DeviceRefused as error:
-                    self._teller.bad(uuid, "refused", error.what)
-                else:
-                    self._teller.good(uuid, "refused")
-
-    async def _poll_battery(self) -> str:
-        """Read at once and then seldom; a band that keeps it to itself is left alone."""
-        while BATTERY_LEVEL in self._family.told_by and self._link.can_read(BATTERY_LEVEL):
-            try:
-                value = await self._link.read(BATTERY_LEVEL)
-            except DeviceRefused:
-                break
-            self._keep(BATTERY_LEVEL, self._decode(BATTERY_LEVEL, value))
-            await asyncio.sleep(self._settings.battery_poll)
-        return await self._link.wait_lost()
-
-    async def _read_identity(self) -> dict[str, str]:
-        """Names the band gives itself. None of them is worth losing the band for."""
-        identity = {}
-        for uuid, name in IDENTITY.items():
-            if self._link.can_read(uuid):
-                try:
-                    text = decode_identity(await self._link.read(uuid))
-                except (DecodeError, DeviceRefused):
-                    continue
-                if text:
-                    identity[name] = text
-        return identity
 
 
 def local_time(clock: Clock) -> datetime | None:

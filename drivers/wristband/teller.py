@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from drivers.wristband.fault import Fault
+from drivers.fault import Fault
 from gateway.model import Kind, Measurement, Observation
 
 if TYPE_CHECKING:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drivers.call import SameCall
+
 if TYPE_CHECKING:
     import asyncio
 
-    from drivers.wristband.fault import Fault
-
-# A band goes on signalling an SOS until it is answered, and a frightened person presses more than
-# once: within this time that is one call. It runs from the call and not from the last signal, so
-# that a band that never stops is heard again.
-SAME_SOS_S = 10.0
+    from drivers.fault import Fault
 
 
 class Wearer:
@@ -23,11 +20,8 @@ class Wearer:
         self.faults: dict[str, Fault] = {}
         self.identity: dict[str, str] | None = None  # while the band is connected
         self.undelivered: set[asyncio.Task[bool]] = set()  # calls that it is to be told of
-        self._called_s: float | None = None
+        self._same_call = SameCall()
 
     def calls(self, now_s: float) -> bool:
         """The band signals an SOS: whether that is a new call."""
-        if self._called_s is not None and now_s - self._called_s < SAME_SOS_S:
-            return False
-        self._called_s = now_s
-        return True
+        return self._same_call.is_new(now_s)

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from drivers.wristband.family import Command, Family
 from drivers.wristband.wire import colmi
+from drivers.wristband.wire.colmi_history import HeartRateLog
 from gateway.errors import DecodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
+    from drivers.wristband.history import History
     from drivers.wristband.wire.reading import Reading
 
 
@@ -18,6 +21,7 @@ class Colmi(Family):
     """A ring of the R0x series."""
 
     name = "colmi"
+    stores = (HeartRateLog.name,)
 
     def __init__(self) -> None:
         self._decoder = colmi.ColmiDecoder()
@@ -49,6 +53,10 @@ class Colmi(Family):
             colmi.start(following),
         )
         return [self._write(frame) for frame in frames]
+
+    def histories(self, now: datetime, since: Mapping[str, datetime]) -> list[History]:
+        """The heart-rate log, from the day of the newest value that is durable."""
+        return [HeartRateLog(now, since.get(HeartRateLog.name))]
 
     def decode(self, uuid: str, data: bytes) -> Reading:
         """One frame."""

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 from drivers.wristband.family import Command, Family
 from drivers.wristband.wire import fff0
+from drivers.wristband.wire.fff0_history import Fff0History
+from drivers.wristband.wire.fff0_record import KINDS, is_history
+from drivers.wristband.wire.reading import Reading
 from gateway.errors import DecodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from drivers.wristband.wire.reading import Reading
+    from drivers.wristband.history import History
 
 _TIMES = 3  # enough to be noticed, and over before it frightens
 
@@ -21,6 +25,7 @@ class Fff0(Family):
 
     name = "fff0"
     steady = frozenset({fff0.NOTIFY})
+    stores = tuple(kind.name for kind in KINDS)
 
     @classmethod
     def recognises(cls, offers: frozenset[str], name: str) -> bool:
@@ -42,10 +47,16 @@ class Fff0(Family):
         """Battery; and live values again, for a band that restarted or left them off."""
         return [Command(fff0.WRITE, frame) for frame in (fff0.ask_battery(), fff0.start_live())]
 
+    def histories(self, now: datetime, since: Mapping[str, datetime]) -> list[History]:
+        """Every kind; once it is durable here, the band deletes it."""
+        return [Fff0History(kind, now, since.get(kind.name)) for kind in KINDS]
+
     def decode(self, uuid: str, data: bytes) -> Reading:
         """One notification."""
         if uuid != fff0.NOTIFY:
             raise DecodeError(f"no characteristic of this family: {uuid}")
+        if is_history(data):
+            return Reading()  # a late page of a conversation that was given up, or "deleted"
         return fff0.decode_fff0(data)
 
     def vibrate(self, *, on: bool) -> Command | None:

@@ -40,7 +40,7 @@ SET_TIME, LIVE, BATTERY, VIBRATE = 0x01, 0x09, 0x13, 0x36
 SOS, TO_PHONE = 0xFE, 0x16
 
 _OXIMETER = 1 + 24  # bytes of a live value with SpO2
-_HIGHEST_CEL = 85  # as of any thermometer (thermometer.py); off the wrist it reads the room
+HIGHEST_CEL = 85  # as of any thermometer (thermometer.py); off the wrist it reads the room
 
 
 def encode_time(now: datetime) -> bytes:
@@ -93,7 +93,7 @@ def _live(data: bytes) -> Reading:
     rate = fields.unsigned(1)
     if rate:
         told.append(Measurement("heart_rate", rate, "beat/min"))
-    temperature = fields.check(fields.unsigned(2) / 10, 0, _HIGHEST_CEL, "temperature")
+    temperature = fields.check(fields.unsigned(2) / 10, 0, HIGHEST_CEL, "temperature")
     if temperature:
         told.append(Measurement("body_temperature", temperature, "Cel"))
     spo2 = fields.check(fields.unsigned(1), 0, 100, "SpO2") if fields.left else 0

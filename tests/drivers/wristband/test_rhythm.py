@@ -2,8 +2,9 @@
 
 import pytest
 
+from drivers.call import SAME_CALL_S
 from drivers.wristband.rhythm import STEADY, Rhythm
-from drivers.wristband.wearer import SAME_SOS_S, Wearer
+from drivers.wristband.wearer import Wearer
 
 
 @pytest.fixture
@@ -59,6 +60,6 @@ def test_once_renewed_it_has_its_time_again(rhythm):
 def test_the_same_sos_is_one_call():
     wearer = Wearer()
     assert wearer.calls(5) is True
-    assert wearer.calls(5 + SAME_SOS_S - 0.1) is False
-    assert wearer.calls(5 + SAME_SOS_S) is True  # a band that never stops is heard again
-    assert wearer.calls(5 + SAME_SOS_S + 1) is False
+    assert wearer.calls(5 + SAME_CALL_S - 0.1) is False
+    assert wearer.calls(5 + SAME_CALL_S) is True  # a band that never stops is heard again
+    assert wearer.calls(5 + SAME_CALL_S + 1) is False

@@ -1,6 +1,6 @@
 """A fault is told once when it comes and once when it is over."""
 
-from drivers.wristband.fault import QUIET_S, Fault
+from drivers.fault import QUIET_S, Fault
 
 
 def test_raised_once_and_over_after_a_quiet_time():

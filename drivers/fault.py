@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# A band that sends nonsense now and then would otherwise come and go with every notification.
+# A device that sends nonsense now and then would otherwise come and go with every word of it.
 QUIET_S = 60.0
 
 
