@@ -63,6 +63,7 @@ def test_device_keys_and_driver_keys_are_told_apart():
 def test_the_example_is_sound():
     read = load(EXAMPLE)
     assert {item.device.driver for item in plan(read)} == {
+        "bthome",
         "button",
         "cjt188",
         "modbus",
@@ -97,7 +98,7 @@ def test_the_example_names_every_key(section):
     assert "allow_plaintext" in text
 
 
-@pytest.mark.parametrize("driver", ["button", "cjt188", "modbus", "wristband"])
+@pytest.mark.parametrize("driver", ["bthome", "button", "cjt188", "modbus", "wristband"])
 def test_the_example_names_every_key_of_its_drivers(driver):
     names = {field.encode_name for field in msgspec.structs.fields(load_driver(driver).Settings)}
     told = set(re.findall(r"^(?:# )?([a-z_]+) = ", EXAMPLE.read_text("utf-8"), re.MULTILINE))
@@ -178,7 +179,7 @@ def test_faults_of_options_name_their_lines_too():
     assert "f.toml:12: device[0].profle: unknown key; did you mean 'profile'?" in faults
     assert "f.toml:8: device[0].bus: missing" in faults
     assert "f.toml:16: device[1].bus: button devices do not hang on a bus" in faults
-    assert "f.toml:20: device[2].driver: no driver 'no-such'; installed: button, cjt188" in faults
+    assert "f.toml:20: device[2].driver: no driver 'no-such'; installed: bthome, button" in faults
 
 
 @pytest.mark.parametrize(

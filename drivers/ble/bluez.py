@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbus_fast import BusType, Message, MessageType
+from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, DBusError
 
@@ -21,10 +21,12 @@ from gateway.errors import LinkLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 BLUEZ = "org.bluez"
 _DBUS, _DBUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
-_ADAPTER = "org.bluez.Adapter1"
+_ADAPTER, _DEVICE = "org.bluez.Adapter1", "org.bluez.Device1"
+_PROPERTIES = "org.freedesktop.DBus.Properties"
 
 
 def _rules(path: str) -> tuple[str, ...]:
@@ -39,6 +41,8 @@ def _rules(path: str) -> tuple[str, ...]:
 
 _HINT_DBUS = "no D-Bus system bus: is dbus running, and may this user use it?"
 _HINT_BLUEZ = "is bluetoothd running? systemctl status bluetooth"
+_HINT_ADAPTER = "bluetoothctl list shows the adapters; is it plugged in?"
+_HINT_RFKILL = "rfkill list shows what blocks it; rfkill unblock bluetooth"
 
 
 class BluezWatch:
@@ -46,8 +50,12 @@ class BluezWatch:
 
     def __init__(self, bus: MessageBus, adapter: str, on_lost: Callable[[str], None]) -> None:
         self._bus = bus
+        self._adapter = adapter
         self._path = f"/org/bluez/{adapter}"
         self._on_lost = on_lost
+        self._opened = False
+        self._lost = ""  # why it is, if it is
+        self._cycling = False  # it is switched off and on by ourselves
 
     @classmethod
     async def open(cls, adapter: str, on_lost: Callable[[str], None]) -> BluezWatch:
@@ -70,6 +78,7 @@ class BluezWatch:
         except BaseException:
             await watch.close()
             raise
+        watch._opened = True
         return watch
 
     async def release(self, address: str) -> None:
@@ -78,16 +87,46 @@ class BluezWatch:
         A connected band does not advertise, so it would never be found again. That there is no
         such connection, or no such device, is the usual answer and no error.
         """
-        path = f"{self._path}/dev_{address.upper().replace(':', '_')}"
-        await self._call(
-            Message(
-                destination=BLUEZ, path=path, interface="org.bluez.Device1", member="Disconnect"
-            )
-        )
+        await self._ask(self._device(address), _DEVICE, "Disconnect")
+
+    async def power_on(self) -> None:
+        """Have the adapter on, also when somebody else switched it off.
+
+        Raises:
+            LinkLost: there is no such adapter, or it does not get on: rfkill blocks it.
+        """
+        powered = await self._ask(self._path, _PROPERTIES, "Get", "ss", _ADAPTER, "Powered")
+        if powered.message_type is MessageType.ERROR:
+            raise LinkLost(f"there is no {self._adapter}", where=BLUEZ, hint=_HINT_ADAPTER)
+        if not powered.body[0].value:
+            await self._power(on=True)
+
+    async def forget(self, address: str) -> None:
+        """Remove what BlueZ keeps of a device; that it keeps nothing is no error."""
+        await self._ask(self._path, _ADAPTER, "RemoveDevice", "o", self._device(address))
+
+    async def power_cycle(self) -> None:
+        """The adapter off and on. Every connection and scan goes with it: `on_lost` is called."""
+        self._cycling = True
+        try:
+            await self._power(on=False)
+            await self._power(on=True)
+        finally:
+            self._lose("the adapter was restarted")
 
     async def close(self) -> None:
         """Leave the bus."""
         self._leave()
+
+    def _device(self, address: str) -> str:
+        return f"{self._path}/dev_{address.upper().replace(':', '_')}"
+
+    async def _power(self, *, on: bool) -> None:
+        value = Variant("b", on)
+        done = await self._ask(self._path, _PROPERTIES, "Set", "ssv", _ADAPTER, "Powered", value)
+        if done.message_type is MessageType.ERROR:
+            why = str(done.body[0]) if done.body else str(done.error_name)
+            raise LinkLost(f"the adapter stays off: {why}", where=self._adapter, hint=_HINT_RFKILL)
 
     def _leave(self) -> None:
         self._bus.remove_message_handler(self._on_message)
@@ -97,6 +136,8 @@ class BluezWatch:
         owner = await self._call_bus("GetNameOwner", BLUEZ)
         if owner.message_type is MessageType.ERROR:
             raise LinkLost("bluetoothd is not there", where=BLUEZ, hint=_HINT_BLUEZ)
+        if self._lost:
+            raise LinkLost(self._lost, where=BLUEZ)
 
     async def _call_bus(self, member: str, argument: str) -> Message:
         return await self._call(
@@ -110,6 +151,21 @@ class BluezWatch:
             )
         )
 
+    async def _ask(
+        self, path: str, interface: str, member: str, signature: str = "", *body: Any
+    ) -> Message:
+        """BlueZ's reply, which may be an error."""
+        return await self._call(
+            Message(
+                destination=BLUEZ,
+                path=path,
+                interface=interface,
+                member=member,
+                signature=signature,
+                body=list(body),
+            )
+        )
+
     async def _call(self, call: Message) -> Message:
         try:
             reply = await self._bus.call(call)
@@ -120,10 +176,14 @@ class BluezWatch:
         return reply
 
     def _on_message(self, message: Message) -> None:
-        reason = self._loss(message)
-        if reason:
+        if reason := self._loss(message):
+            self._lose(reason)
+
+    def _lose(self, reason: str) -> None:
+        told, self._lost = bool(self._lost), self._lost or reason
+        if self._opened and not told:
             self._leave()
-            self._on_lost(reason)
+            self._on_lost(self._lost)
 
     def _loss(self, message: Message) -> str:
         """Why nothing more can be expected after this message; "" if it can."""
@@ -132,7 +192,8 @@ class BluezWatch:
                 return "bluetoothd went away"
             case "PropertiesChanged", [_, changed, _] if message.path == self._path:
                 powered = changed.get("Powered")
-                return "the adapter was switched off" if powered and not powered.value else ""
+                off = powered and not powered.value and not self._cycling
+                return "the adapter was switched off" if off else ""
             case "InterfacesRemoved", [path, gone] if path == self._path and _ADAPTER in gone:
                 return "the adapter was pulled out"
         return ""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from bleak import BleakClient
     from bleak.backends.characteristic import BleakGATTCharacteristic
 
+    from drivers.ble.seats import Seat
+
 # How long a goodbye may take. BlueZ answers within 2 s; a link that does not is gone anyway.
 GOODBYE_S = 3.0
 
@@ -45,12 +47,15 @@ class Link:
         client: BleakClient,
         name: str,
         adapter: str,
+        *,
         lost: Lost,
+        seat: Seat,
         on_closed: Callable[[Link], None],
     ) -> None:
         self.name = name  # what the band calls itself on the air; "" if it does not
         self._client = client
         self._adapter = adapter
+        self.seat = seat
         self._lost = lost
         self._on_closed = on_closed
         self._characteristics: dict[str, BleakGATTCharacteristic] = {}
@@ -106,6 +111,10 @@ class Link:
     async def wait_lost(self) -> str:
         """The reason, once the link is lost."""
         return await self._lost.wait()
+
+    async def turn_over(self) -> None:
+        """Return when others wait for a connection, and this had its turn."""
+        await self.seat.over()
 
     def on_lost(self, reason: str) -> None:
         """The radio says that the link cannot be alive any more."""

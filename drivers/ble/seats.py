@@ -8,11 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 # What BlueZ keeps up at once on the radio of a Pi without dropping the first again.
 CONNECTIONS = 5
@@ -25,7 +20,8 @@ TURN_S = 60.0
 class Seat:
     """One connection, for a while."""
 
-    def __init__(self, now_s: float) -> None:
+    def __init__(self, asked_s: float, now_s: float) -> None:
+        self.asked_s = asked_s
         self.since_s = now_s
         self._over = asyncio.Event()
 
@@ -48,46 +44,58 @@ class Seats:
     def __init__(self, count: int = CONNECTIONS) -> None:
         self.count = count
         self._taken: list[Seat] = []  # longest first
-        self._waiting: deque[asyncio.Future[Seat]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Seat], float]] = deque()  # since when
         self._timer: asyncio.TimerHandle | None = None
+
+    def allow(self, count: int) -> None:
+        """Somebody knows that the adapter holds so many; who knows of more is believed."""
+        self.count = max(self.count, count)
 
     @property
     def free(self) -> int:
         """How many nobody has."""
         return max(0, self.count - len(self._taken))
 
-    @asynccontextmanager
-    async def take(self) -> AsyncIterator[Seat]:
-        """A seat, when it is this one's turn."""
-        seat = await self._wait()
-        try:
-            yield seat
-        finally:
-            self._taken.remove(seat)
-            self._hand_on()
-
-    async def _wait(self) -> Seat:
+    async def sit(self) -> Seat:
+        """A seat, when it is this one's turn; to be left again."""
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[Seat] = loop.create_future()
-        self._waiting.append(waiting)
+        place = waiting, loop.time()
+        self._waiting.append(place)
         self._hand_on()
         try:
             return await waiting
         except asyncio.CancelledError:
-            if waiting.done() and not waiting.cancelled():
-                self._taken.remove(waiting.result())
-            else:
-                self._waiting.remove(waiting)
-            self._hand_on()
+            if place in self._waiting:
+                self._waiting.remove(place)
+                self._hand_on()
+            elif waiting.done() and not waiting.cancelled() and not waiting.exception():
+                self.leave(waiting.result())
             raise
+
+    def turn_away(self, error: Exception) -> None:
+        """There is nothing to wait for any more: all who wait get this error."""
+        while self._waiting:
+            waiting, _ = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(error)
+
+    def leave(self, seat: Seat) -> None:
+        """Give a seat back; once more is no error."""
+        if seat in self._taken:
+            self._taken.remove(seat)
+            self._hand_on()
 
     def _hand_on(self) -> None:
         """Free seats to who waited longest; end turns if somebody still waits."""
         now_s = asyncio.get_running_loop().time()
         while self.free and self._waiting:
-            seat = Seat(now_s)
+            waiting, asked_s = self._waiting.popleft()
+            if waiting.cancelled():
+                continue
+            seat = Seat(asked_s, now_s)
             self._taken.append(seat)
-            self._waiting.popleft().set_result(seat)
+            waiting.set_result(seat)
         self._end_turns(now_s)
 
     def _end_turns(self, now_s: float) -> None:

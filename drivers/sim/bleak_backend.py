@@ -21,6 +21,7 @@ from bumble import att, core
 from bumble.core import AdvertisingData
 from bumble.device import Device, Peer
 from bumble.hci import Address
+from bumble.transport.common import StreamPacketSink
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -110,8 +111,11 @@ class SimScanner(BaseBleakScanner):
             raise BleakError(f"cannot scan: {error}") from error
 
     async def stop(self) -> None:
-        """Stop scanning."""
+        """Stop scanning; BleakError if the adapter is gone: it would never answer."""
         self.central.remove_listener("advertisement", self._on_advertisement)
+        sink = self.central.host.hci_sink
+        if isinstance(sink, StreamPacketSink) and sink.transport.is_closing():
+            raise BleakError("the virtual adapter is gone")
         try:
             await self.central.stop_scanning()
         except core.BaseBumbleError as error:

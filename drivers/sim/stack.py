@@ -56,6 +56,16 @@ class SimStack:
     async def release(self, address: str) -> None:
         """Nothing: when a host goes, its virtual controller goes, and its connections with it."""
 
+    async def power_on(self) -> None:
+        """It is on for as long as somebody is connected."""
+
+    async def forget(self, address: str) -> None:
+        """Nothing is kept."""
+
+    async def power_cycle(self) -> None:
+        """Hang up: the next client finds a fresh controller."""
+        self._sink.close()
+
     async def close(self) -> None:
         """Hang up; the far side switches the controller off."""
         self._sink.close()

@@ -3,25 +3,28 @@
 A band comes and goes all day: out of range, on the charger, connected to a phone. None of that is
 an error; it is offline, with the reason, and looked for again. Only when the radio itself cannot
 be had for RADIO_GRACE_S does the driver give up with LinkLost and leave it to the supervisor;
-bluetoothd comes back from a restart or an update well within that.
+bluetoothd comes back from a restart or an update well within that. Where there are more bands than
+an adapter holds connections, they take turns.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from drivers.ble.grace import RADIO_GRACE_S, Grace
 from drivers.ble.radio import Radio
 from drivers.call import Caller
 from drivers.wristband.family import check_profile
-from drivers.wristband.session import Session
+from drivers.wristband.session import TURN_OVER, Session
 from drivers.wristband.settings import WristbandSettings
 from drivers.wristband.wearer import Wearer
+from drivers.wristband.whereabouts import Whereabouts
 from gateway.backoff import Backoff
 from gateway.clock import SystemClock
 from gateway.driver import Driver
-from gateway.errors import DeviceRefused, DeviceSilent, HearthError, LinkLost
+from gateway.errors import DeviceRefused, DeviceSilent, DriverError, HearthError, LinkLost
 
 if TYPE_CHECKING:
     from gateway.driver import Context
@@ -45,51 +48,82 @@ class WristbandDriver(Driver):
 
     async def run(self) -> None:
         """Keep the band connected until cancelled; LinkLost when there is no radio."""
-        wearer = Wearer()
         try:
             async with asyncio.TaskGroup() as tasks:
-                caller = Caller(self.context, tasks, lambda: self._well(wearer))
+                band = _Band(self.settings, self.context, tasks)
                 try:
-                    await self._keep_connected(wearer, caller)
+                    await band.keep_connected()
                 except HearthError:
-                    await caller.settled()
+                    await band.caller.settled()
                     raise
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
 
-    async def _keep_connected(self, wearer: Wearer, caller: Caller) -> None:
-        context: Context = self.context
-        adapter = self.settings.adapter
-        radio = context.shared(f"radio:{adapter}", lambda: Radio(adapter))
-        backoff = Backoff(RETRY_FIRST_S, RETRY_CAP_S)
-        grace = Grace(RADIO_GRACE_S)
+
+class _Band:
+    """One band while its driver runs."""
+
+    def __init__(
+        self, settings: WristbandSettings, context: Context, tasks: asyncio.TaskGroup
+    ) -> None:
+        self.caller = Caller(context, tasks, self._well)
+        self._settings = settings
+        self._context = context
+        self._wearer = Wearer()
+        self._whereabouts = Whereabouts(context)
+        self._backoff = Backoff(RETRY_FIRST_S, RETRY_CAP_S)
+        self._grace = Grace(RADIO_GRACE_S)
+        self._radio = _radio(context, settings.adapter)
+        self._radio.seats.allow(settings.connections)
+        tasks.create_task(self._whereabouts.watch())
+        if settings.listen_adapter:
+            tasks.create_task(self._listen_beside(_radio(context, settings.listen_adapter)))
+
+    async def keep_connected(self) -> None:
+        """Until cancelled; LinkLost when the radio is away for too long."""
         while True:
             try:
-                reason = await self._connect_and_listen(radio, wearer, caller, backoff, grace)
+                reason = await self._connect_and_listen()
             except (DeviceSilent, DeviceRefused) as error:
-                grace.renew()  # the radio works, or it could not tell that the band does not
+                self._grace.renew()  # the radio works, or it could not tell that the band does not
                 reason = error.what
             except LinkLost as error:
-                if not grace.covers():
+                if not self._grace.covers():
                     raise
                 reason = error.what
-            context.offline(reason)
-            await asyncio.sleep(backoff.next_s())
+            if reason != TURN_OVER:  # who only waits for the next turn is not gone
+                self._context.offline(reason)
+                await asyncio.sleep(self._backoff.next_s())
 
-    async def _connect_and_listen(
-        self, radio: Radio, wearer: Wearer, caller: Caller, backoff: Backoff, grace: Grace
-    ) -> str:
-        link = await radio.connect(self.settings.address, self.settings.connect_timeout)
-        grace.renew()
-        session = Session(self.settings, self.context, link, wearer, caller)
+    async def _connect_and_listen(self) -> str:
+        address, timeout_s = self._settings.address, self._settings.connect_timeout
+        link = await self._radio.connect(address, timeout_s, self._whereabouts.heard)
+        self._grace.renew()
+        self._whereabouts.connected()
+        session = Session(self._settings, self._context, link, self._wearer, self.caller)
         try:
             return await session.run(SystemClock())
         finally:
             if session.told:  # a band that connects and says nothing is not one that works
-                backoff.reset()
+                self._backoff.reset()
+            self._whereabouts.lost()
             await link.close()
 
-    def _well(self, wearer: Wearer) -> None:
+    async def _listen_beside(self, radio: Radio) -> None:
+        """Hear the band on a second adapter, for as long as there is one. It is not needed."""
+        backoff = Backoff(RETRY_FIRST_S, RETRY_CAP_S)
+        while True:
+            with suppress(DriverError):
+                async with radio.listen(self._settings.address, self._whereabouts.heard) as lost:
+                    backoff.reset()
+                    await lost.wait()
+            await asyncio.sleep(backoff.next_s())
+
+    def _well(self) -> None:
         """A call is stored: what was said about the journal is over, if the band is there."""
-        if wearer.identity is not None:
-            self.context.online(**wearer.identity)
+        if self._wearer.identity is not None:
+            self._context.online(**self._wearer.identity)
+
+
+def _radio(context: Context, adapter: str) -> Radio:
+    return context.shared(f"radio:{adapter}", lambda: Radio(adapter))

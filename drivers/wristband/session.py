@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from gateway.clock import Clock
     from gateway.driver import Context
 
+TURN_OVER = "its turn is over"
+
 # Readings that wait to be told. A band sends a few a second; one that fills this is broken or
 # hostile, and loses the oldest.
 INBOX = 64
@@ -99,6 +101,7 @@ class Session:
         ended = asyncio.ensure_future(self._link.wait_lost())
         ways = (
             self._listen(),
+            self._until_others_turn(),
             self._watch(patience_s, clock),
             self._asker.poll(asked, self._backfill, partial(local_time, clock)),
             self._asker.poll_battery(self._on_read),
@@ -207,6 +210,10 @@ class Session:
         if self._flooded:
             self._flooded = False
             self._teller.bad(uuid, "flood", "notifications come faster than they can be kept")
+
+    async def _until_others_turn(self) -> str:
+        await self._link.turn_over()
+        return TURN_OVER
 
     # --- what falls silent
 

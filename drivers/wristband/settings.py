@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from drivers.ble.seats import CONNECTIONS
 from gateway.settings import Seconds  # noqa: TC001 - msgspec looks it up at run time
 
 Address = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\Z")]
@@ -16,6 +17,10 @@ class WristbandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     address: Address
     adapter: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] = "hci0"
+    # A second adapter that only listens, if there is one: the first is deaf while it connects.
+    listen_adapter: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    # How many devices `adapter` can have connected at once; when there are more, they take turns.
+    connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = CONNECTIONS
     # The family of bands that it is one of (family.py), if that cannot be told by looking at it.
     profile: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "auto"
     # s without a word before the link is taken for dead. Bands send about once a second while

@@ -142,6 +142,11 @@ class FakeBluez:
 
     def __init__(self, bus_address: str, air: Air, adapter: str = "hci0") -> None:
         self.refuse: dict[str, tuple[str, str]] = {}  # "Device1.Connect" -> error name and text
+        self.stuck: set[str] = set()  # addresses with a connect left over from who was killed
+        self.hung = False  # the firmware: nothing connects until it is switched off and on
+        self.removed: list[str] = []  # addresses that BlueZ was told to forget
+        self.cycles = 0  # how often a client switched the adapter off
+        self._blocked = False
         self._bus_address = bus_address
         self._air = air
         self._adapter = f"/org/bluez/{adapter}"
@@ -202,10 +207,26 @@ class FakeBluez:
         self._forget_everything()
 
     def power(self, *, on: bool) -> None:
-        """The adapter is switched on or off; off drops every link."""
+        """The adapter is switched on or off; off drops every link, and ends every scan."""
         self._tree.change(self._adapter, ADAPTER, Powered=on)
         if not on:
             self._air.cut(CENTRAL_ADDRESS)
+            if self._scanning:
+                self._scanning.clear()
+                self._start(self._central.stop_scanning())
+
+    def block(self) -> None:
+        """`rfkill block bluetooth`."""
+        self._blocked = True
+        self.power(on=False)
+
+    def unblock(self) -> None:
+        """`rfkill unblock bluetooth`; BlueZ leaves the adapter off."""
+        self._blocked = False
+
+    def unplug(self) -> None:
+        """The adapter is pulled out."""
+        self._tree.remove(self._adapter)
 
     def is_scanning(self) -> bool:
         return bool(self._scanning)
@@ -273,6 +294,8 @@ class FakeBluez:
         return {
             "ObjectManager.GetManagedObjects": self._get_managed_objects,
             "Properties.Get": self._get_property,
+            "Properties.Set": self._set_property,
+            "Adapter1.RemoveDevice": self._remove_device,
             "Adapter1.SetDiscoveryFilter": self._set_discovery_filter,
             "Adapter1.StartDiscovery": self._start_discovery,
             "Adapter1.StopDiscovery": self._stop_discovery,
@@ -290,6 +313,30 @@ class FakeBluez:
     async def _get_property(self, message: Message) -> Reply:
         interface, name = message.body
         return "v", [pack(self._tree.objects[message.path][interface])[name]]
+
+    async def _set_property(self, message: Message) -> Reply:
+        _, name, value = message.body
+        if name != "Powered":
+            raise Refusal("org.freedesktop.DBus.Error.PropertyReadOnly", name)
+        if value.value and self._blocked:
+            raise Refusal("org.bluez.Error.Blocked", "Blocked through rfkill")
+        if not value.value:
+            self.cycles += 1
+            self.hung = False
+        self.power(on=value.value)
+        return NOTHING
+
+    async def _remove_device(self, message: Message) -> Reply:
+        (path,) = message.body
+        if path not in self._tree.objects:
+            raise Refusal("org.bluez.Error.DoesNotExist", "Does Not Exist")
+        address = self._tree.objects[path][DEVICE]["Address"]
+        self.stuck.discard(address)
+        self.removed.append(address)
+        if path in self._peers:
+            await self._peers[path].connection.disconnect()
+        self._tree.remove(path)
+        return NOTHING
 
     async def _forget_client(self, name: str) -> None:
         """A client left the bus: its scans and subscriptions end, its connections do not."""
@@ -338,6 +385,8 @@ class FakeBluez:
         told = {"RSSI": heard.rssi, "UUIDs": heard.service_uuids}
         if heard.local_name:
             told |= {"Name": heard.local_name, "Alias": heard.local_name}
+        if heard.service_data:
+            told["ServiceData"] = heard.service_data
         if path in self._tree.objects:
             self._tree.change(path, DEVICE, **told)
             return
@@ -360,6 +409,10 @@ class FakeBluez:
         path = message.path
         if path in self._peers:
             return NOTHING
+        if self._tree.objects[path][DEVICE]["Address"] in self.stuck:
+            raise Refusal(IN_PROGRESS, "Operation already in progress")
+        if self.hung:
+            raise Refusal(FAILED, "le-connection-abort-by-local")
         try:
             async with self._connecting:
                 address = self._addresses[path]

@@ -102,7 +102,8 @@ def test_a_configuration_that_is_not_there():
 
 def test_devices_lists_what_is_installed():
     text = hearth("devices").stdout.decode()
-    assert [n for n in ("button", "cjt188", "modbus", "wristband") if n not in text] == []
+    names = ("bthome", "button", "cjt188", "modbus", "wristband")
+    assert [name for name in names if name not in text] == []
 
 
 def test_status_without_a_daemon_hints_at_systemd(tmp_path):

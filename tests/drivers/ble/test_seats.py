@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from drivers.ble import seats as seats_module
 from drivers.ble.seats import Seats
+from gateway.errors import LinkLost
 
 
 @pytest.fixture
@@ -25,13 +26,14 @@ class Device:
 
     async def _run(self, seats):
         while True:
-            async with seats.take() as seat:
-                self.sits = True
-                self.turns += 1
-                try:
-                    await seat.over()
-                finally:
-                    self.sits = False
+            seat = await seats.sit()
+            self.sits = True
+            self.turns += 1
+            try:
+                await seat.over()
+            finally:
+                self.sits = False
+                seats.leave(seat)
 
     async def stop(self):
         self.task.cancel()
@@ -73,31 +75,36 @@ async def test_with_one_too_many_all_take_turns(quick_turns):
 
 async def test_a_turn_is_not_over_before_its_time():
     seats = Seats(1)
-    async with seats.take() as seat:
-        waiting = Device(seats)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert not seat.is_over()
+    seat = await seats.sit()
+    waiting = Device(seats)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not seat.is_over()
+    seats.leave(seat)
     await until(lambda: waiting.sits)
     await waiting.stop()
 
 
 async def test_one_who_stops_waiting_ends_nobodys_turn(quick_turns):
     seats = Seats(1)
-    async with seats.take() as seat:
-        waiting = Device(seats)
-        await asyncio.sleep(0)
-        await waiting.stop()
-        await asyncio.sleep(0.05)
-        assert not seat.is_over()
+    seat = await seats.sit()
+    waiting = Device(seats)
+    await asyncio.sleep(0)
+    await waiting.stop()
+    await asyncio.sleep(0.05)
+    assert not seat.is_over()
+    seats.leave(seat)
     assert seats.free == 1
+    seats.leave(seat)
+    assert seats.free == 1, "left twice"
 
 
 async def test_a_seat_that_is_given_to_one_who_just_left_is_not_lost():
     seats = Seats(1)
-    async with seats.take():
-        waiting = asyncio.ensure_future(seats.take().__aenter__())
-        await asyncio.sleep(0)
+    seat = await seats.sit()
+    waiting = asyncio.ensure_future(seats.sit())
+    await asyncio.sleep(0)
+    seats.leave(seat)
     waiting.cancel()  # the seat is its own by now, and it does not know
     await asyncio.gather(waiting, return_exceptions=True)
     assert seats.free == 1
@@ -118,3 +125,16 @@ async def test_seats_are_never_more_than_there_are_and_none_is_lost(count, steps
     for device in devices:
         await device.stop()
     assert seats.free == count
+
+
+async def test_who_waits_in_vain_is_told(quick_turns):
+    seats = Seats(1)
+    seat = await seats.sit()
+    waiting = [asyncio.ensure_future(seats.sit()) for _ in range(3)]
+    await asyncio.sleep(0)
+    seats.turn_away(LinkLost("the adapter went away"))
+    for one in waiting:
+        with pytest.raises(LinkLost):
+            await one
+    seats.leave(seat)
+    assert seats.free == 1

@@ -124,15 +124,15 @@ async def test_a_killed_driver_leaves_a_connection_and_the_next_one_gets_in(bus,
 
 
 @needs_dbus
-async def test_the_adapter_is_switched_off_and_on(bus, bluez, band):
+async def test_an_adapter_that_somebody_switches_off_is_switched_on_again(bus, bluez, band):
     async with driver(bus.address) as told:
         await told.tells("online")
         bluez.power(on=False)
         _, reason = await told.tells("offline")
         assert reason in {"the adapter was switched off", "the band disconnected"}
-        await told.tells("offline")
-        bluez.power(on=True)
         await told.tells("online")
+        await band.beat(71)
+        await told.tells("emit", "MEASUREMENT", {"heart_rate": 71})
 
 
 @needs_dbus
@@ -154,11 +154,64 @@ async def test_no_such_adapter(bus, bluez):
 
 
 @needs_dbus
-async def test_an_adapter_that_is_off(bus, bluez):
+async def test_an_adapter_that_is_off_is_switched_on(bus, bluez, band):
     bluez.power(on=False)
     async with driver(bus.address) as told:
-        _, name, _, hint = await told.tells("error")
-        assert (name, hint) == ("LinkLost", "the adapter is off: bluetoothctl power on")
+        await told.tells("online")
+
+
+@needs_dbus
+async def test_a_radio_that_is_blocked_says_so_and_is_back_when_it_is_not(bus, bluez, band):
+    """rfkill, under the feet of a running gateway."""
+    async with driver(bus.address) as told:
+        await told.tells("online")
+        bluez.block()
+        await told.tells("offline")
+        await told.tells("offline", "the adapter stays off: Blocked through rfkill")
+        bluez.unblock()
+        await told.tells("online")
+        await band.beat(75)
+        await told.tells("emit", "MEASUREMENT", {"heart_rate": 75})
+
+
+@needs_dbus
+async def test_a_radio_that_is_blocked_at_the_start_says_what_to_do(bus, bluez):
+    bluez.block()
+    async with driver(bus.address) as told:
+        _, name, what, hint = await told.tells("error")
+        assert name == "LinkLost"
+        assert "Blocked through rfkill" in what
+        assert "rfkill unblock" in hint
+
+
+@needs_dbus
+async def test_an_attempt_that_was_left_over_is_cleared_away(bus, bluez, band):
+    """Who was killed while it connected leaves InProgress until the device is removed."""
+    bluez.stuck.add(ADDRESS)
+    async with driver(bus.address) as told:
+        await told.tells("online", timeout=60)
+        await told.tells("emit", "MEASUREMENT", {"battery": 87})
+    assert bluez.removed == [ADDRESS]
+    assert bluez.cycles == 0
+
+
+@needs_dbus
+async def test_firmware_that_hangs_is_power_cycled(bus, bluez, band):
+    bluez.hung = True
+    async with driver(bus.address) as told:
+        await told.tells("online", timeout=90)
+    assert bluez.removed, "the gentler remedy comes first"
+    assert bluez.cycles == 1
+
+
+@needs_dbus
+async def test_a_scan_that_does_not_begin_is_power_cycled(bus, bluez, band):
+    bluez.refuse["Adapter1.StartDiscovery"] = ("org.bluez.Error.InProgress", "Busy")
+    async with driver(bus.address) as told:
+        while not bluez.cycles:
+            await told.tells("offline", timeout=60)
+        del bluez.refuse["Adapter1.StartDiscovery"]
+        await told.tells("online")
 
 
 @needs_dbus

@@ -141,7 +141,9 @@ async def test_ten_bands_share_one_adapter(adapter, air, context):
     for band, mine in zip(bands, contexts, strict=True):
         mine.shared_objects = context.shared_objects
         tasks.append(
-            asyncio.create_task(WristbandDriver(settings(adapter, band.address), mine).run())
+            asyncio.create_task(
+                WristbandDriver(settings(adapter, band.address, connections=10), mine).run()
+            )
         )
     for n, (band, mine) in enumerate(zip(bands, contexts, strict=True)):
         await band.wait_subscribed()

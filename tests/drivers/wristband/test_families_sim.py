@@ -108,7 +108,7 @@ async def link(adapter, put_on):
     """A link to a standard band; `link.band` is the band."""
     band = await put_on(VirtualBand)
     radio = Radio(f"sim:{adapter.path}")
-    link = await radio.connect(ADDRESS, 5)
+    link = await radio.connect(ADDRESS, 5, lambda advert: None)
     link.band = band
     yield link
     await radio.close()

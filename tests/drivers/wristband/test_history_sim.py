@@ -116,9 +116,9 @@ async def test_an_sos_comes_first_also_while_the_past_is_read(adapter, fff0, con
     fff0.stored.answer = pressed_in_between
     async with driven(settings(adapter), context):
         await context.wait_until(lambda: len(stored(context, "heart_rate")) == 600)
-    kinds = [seen.kind for seen in context.observations]
-    assert kinds.count(Kind.CALL) == 1, "pressed again and again, within seconds"
-    assert kinds.index(Kind.CALL) < kinds.index(Kind.MEASUREMENT)
+    assert len(context.of(Kind.CALL)) == 1, "pressed again and again, within seconds"
+    first = next(seen for seen in context.observations if "stored" in seen.detail)
+    assert context.observations.index(context.of(Kind.CALL)[0]) < context.observations.index(first)
 
 
 async def test_garbled_history_is_a_fault_and_the_band_is_served_all_the_same(

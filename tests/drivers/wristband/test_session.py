@@ -54,6 +54,9 @@ class PlayedLink:
             raise self.trouble
         self.written.append(data)
 
+    async def turn_over(self):
+        await asyncio.Event().wait()
+
     async def wait_lost(self):
         return await asyncio.shield(self.lost)
 

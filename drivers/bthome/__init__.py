@@ -1,0 +1,1 @@
+"""BTHome v2: wireless buttons and sensors that only advertise."""

@@ -1,0 +1,1 @@
+"""What is in a BTHome v2 advertisement: pure."""
