@@ -105,7 +105,9 @@ class SimScanner(BaseBleakScanner):
         self.seen_devices = {}
         self.central.on("advertisement", self._on_advertisement)
         try:
-            await self.central.start_scanning(active=self._active, filter_duplicates=False)
+            await _whole(
+                self.central.start_scanning(active=self._active, filter_duplicates=False)
+            )
         except core.BaseBumbleError as error:
             self.central.remove_listener("advertisement", self._on_advertisement)
             raise BleakError(f"cannot scan: {error}") from error
@@ -117,7 +119,7 @@ class SimScanner(BaseBleakScanner):
         if isinstance(sink, StreamPacketSink) and sink.transport.is_closing():
             raise BleakError("the virtual adapter is gone")
         try:
-            await self.central.stop_scanning()
+            await _whole(self.central.stop_scanning())
         except core.BaseBumbleError as error:
             raise BleakError(f"cannot stop scanning: {error}") from error
 
@@ -197,9 +199,11 @@ class SimClient(BaseBleakClient):
         connection = self._connection
         if connection is None:
             return
-        with suppress(core.BaseBumbleError):  # it went by itself meanwhile
-            await connection.disconnect()
-        self._on_disconnection(0)
+        try:
+            with suppress(core.BaseBumbleError):  # it went by itself meanwhile
+                await _whole(connection.disconnect())
+        finally:
+            self._on_disconnection(0)
 
     async def pair(self, *_args: Any, **_kwargs: Any) -> None:
         """Pair."""
@@ -267,7 +271,9 @@ class SimClient(BaseBleakClient):
     async def _make_connection(self, timeout: float) -> Connection:  # noqa: ASYNC109 - passed on
         try:
             async with self.connecting:
-                connection: Connection = await self.central.connect(self._target, timeout=timeout)
+                connection: Connection = await _whole(
+                    self.central.connect(self._target, timeout=timeout)
+                )
                 return connection
         except core.TimeoutError as error:
             raise TimeoutError from error
@@ -334,7 +340,7 @@ class SimClient(BaseBleakClient):
         """Await a GATT operation, with bleak's errors for Bumble's."""
         cancels = _cancels()
         try:
-            result = await work
+            return await _whole(work)
         except att.ATT_Error as error:
             raise BleakGATTProtocolError(error.error_code) from error
         except core.BaseBumbleError as error:
@@ -344,11 +350,19 @@ class SimClient(BaseBleakClient):
                 raise
             # Bumble cancels what waits for an answer when the link goes.
             raise BleakError("disconnected") from error
-        if _cancels() > cancels:
-            # Bumble waits with asyncio.wait_for, which before Python 3.12 loses a cancellation
-            # that comes together with the answer.
-            raise asyncio.CancelledError
-        return result
+
+
+async def _whole(work: Awaitable[T]) -> T:
+    """Await work of Bumble's, and be cancelled if that was asked for meanwhile.
+
+    Bumble waits with asyncio.wait_for, which before Python 3.12 loses a cancellation that comes
+    together with the answer.
+    """
+    cancels = _cancels()
+    result = await work
+    if _cancels() > cancels:
+        raise asyncio.CancelledError
+    return result
 
 
 def _cancels() -> int:

@@ -27,6 +27,7 @@ from gateway.driver import Driver
 from gateway.errors import DeviceRefused, DeviceSilent, DriverError, HearthError, LinkLost
 
 if TYPE_CHECKING:
+    from drivers.ble.advert import Advert
     from gateway.driver import Context
 
 # A band that walked out of the room is back within seconds more often than not, so the first try
@@ -97,7 +98,7 @@ class _Band:
 
     async def _connect_and_listen(self) -> str:
         address, timeout_s = self._settings.address, self._settings.connect_timeout
-        link = await self._radio.connect(address, timeout_s, self._whereabouts.heard)
+        link = await self._radio.connect(address, timeout_s, self._heard)
         self._grace.renew()
         self._whereabouts.connected()
         session = Session(self._settings, self._context, link, self._wearer, self.caller)
@@ -108,6 +109,10 @@ class _Band:
                 self._backoff.reset()
             self._whereabouts.lost()
             await link.close()
+
+    def _heard(self, advert: Advert) -> None:
+        self._grace.renew()  # also if its turn to be connected is minutes away
+        self._whereabouts.heard(advert)
 
     async def _listen_beside(self, radio: Radio) -> None:
         """Hear the band on a second adapter, for as long as there is one. It is not needed."""
