@@ -12,7 +12,7 @@ async def test_every_device_reaches_the_collector(home):
     await home.band.beat(72)
     await home.press()
     await home.stored("call", "call-bedroom", 1)
-    await home.stored("measurement", "band-1", 2)  # battery at connect, then the beat
+    await home.stored("measurement", "band-1", 3)  # presence, battery at connect, the beat
     rows = home.query("SELECT kind, body FROM events WHERE device = 'band-1'")
     values = [
         (record["n"], record.get("v"), record.get("u"))
