@@ -159,9 +159,10 @@ class Log:
             if through > self._durable:
                 raise JournalError(f"seq {through} is acknowledged, {self._durable} is the newest")
             if through > self._acknowledged:
+                was_saved = not self._dirty()
                 self._acknowledged = through
                 self._deliveries.acknowledge(through)
-                if self._trimmable():
+                if was_saved or self._trimmable():  # else the writer knows when to save
                     self._changed.notify_all()
 
     def flush(self) -> None:

@@ -5,6 +5,8 @@ With the second the journal's own recovery can be run to see what it would do.
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
 
 from gateway.journal.files import OsFiles
@@ -58,18 +60,20 @@ class Overlay:
     def __init__(self) -> None:
         self._below = OsFiles(read_only=True)
         self._opened: dict[int, _Shadow] = {}
-        self._names: dict[Path, Path | None] = {}  # renamed or removed, by their new names
+        self._names: dict[Path, Path | None] = {}  # where that lies below; None: gone
+        self._created: set[Path] = set()
         self.changes: list[str] = []
 
     def open(self, path: Path, *, create: bool = False) -> int:
         """Open a file, or pretend to create one."""
         try:
-            below = self._below.open(path)
+            below = self._below.open(self._existing(path))
             size = self._below.size(below)
         except FileNotFoundError:
             if not create:
                 raise
             below, size = CREATED, 0
+            self._created.add(path)
         number = len(self._opened)
         self._opened[number] = _Shadow(path, below, size)
         return number
@@ -123,14 +127,17 @@ class Overlay:
 
     def make_dir(self, path: Path) -> None:
         """Pretend, if it is missing."""
-        if not path.is_dir():
+        if path not in self._created and not self._is_folder(path):
             self.changes.append(f"create the folder {path.name}")
+            self._created.add(path)
 
     def list_dir(self, path: Path) -> list[str]:
         """The names that would be there."""
-        there = set(self._below.list_dir(path)) if path.is_dir() else set()
-        there |= {new.name for new, old in self._names.items() if old and new.parent == path}
-        return sorted(there - {p.name for p, new in self._names.items() if not new})
+        there = set(self._below.list_dir(self._existing(path))) if self._is_folder(path) else set()
+        names = {name: old for name, old in self._names.items() if name.parent == path}
+        there |= {name.name for name, old in names.items() if old}
+        there -= {name.name for name, old in names.items() if not old}
+        return sorted(there | {name.name for name in self._created if name.parent == path})
 
     def sync_dir(self, path: Path) -> None:
         """Nothing to do."""
@@ -138,17 +145,35 @@ class Overlay:
     def rename(self, old: Path, new: Path) -> None:
         """Remember the new name."""
         self.changes.append(_renamed(old, new))
+        self._names[new] = self._existing(old)
         self._names[old] = None
-        self._names[new] = old
+        self._created.discard(old)
 
     def unlink(self, path: Path) -> None:
         """Remember that it is gone."""
         self.changes.append(_removed(path))
         self._names[path] = None
+        self._created.discard(path)
 
     def free_bytes(self, path: Path) -> int:
         """As it is."""
         return self._below.free_bytes(path)
+
+    def _existing(self, path: Path) -> Path:
+        """Where it lies below; FileNotFoundError if nothing there has that name any more."""
+        for place in (path, *path.parents):
+            if place in self._names:
+                old = self._names[place]
+                if old is None:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+                return old / path.relative_to(place)
+        return path
+
+    def _is_folder(self, path: Path) -> bool:
+        try:
+            return self._existing(path).is_dir()
+        except FileNotFoundError:
+            return False
 
 
 class _Shadow:

@@ -88,6 +88,26 @@ def test_flash_that_refuses_twice_is_admitted_and_tried_again(open_small, monkey
     journal.close()
 
 
+def test_a_lane_that_is_refused_does_not_hold_up_the_other(open_small):
+    """flush() commits both lanes, and only then says what was refused."""
+    disk = SimDisk()
+    journal = open_small(disk)
+
+    def fail(call: str, path: Path | None) -> None:
+        if call == "pwrite" and path and path.parent.name == "urgent":
+            raise OSError(errno.EROFS, "Read-only file system")
+
+    disk.fail = fail
+    urgent = journal.append(Lane.URGENT, b"help")
+    routine = journal.append(Lane.ROUTINE, b"tick")
+    with pytest.raises(JournalWriteFailed, match="Read-only"):
+        journal.flush()
+    assert routine.durable
+    assert not urgent.durable
+    disk.fail = lambda call, path: None
+    journal.close()
+
+
 def test_a_lost_meta_is_rebuilt_from_the_segments(open_small, content):
     disk = SimDisk()
     journal = open_small(disk)

@@ -17,7 +17,6 @@ from rig import ROOMY, Rig
 from rig import rig as make_rig
 from simdisk import SimDisk
 
-from gateway.errors import JournalWriteFailed
 from gateway.model import Lane
 
 PARTS = 8  # the calls of a life are dealt out to so many tests
@@ -121,25 +120,6 @@ def test_a_card_that_cannot_be_read_at_the_start_loses_nothing(rig):
     with rig.opened(disk) as journal:
         got = Content(journal, Lane.ROUTINE)
     assert sent.items() <= got.payloads.items()
-
-
-def test_a_lane_that_is_refused_does_not_hold_up_the_other(rig):
-    """flush() commits both lanes, and only then says what was refused."""
-    disk = SimDisk()
-    with rig.opened(disk) as journal, no_thread_dies():
-
-        def fail(call, path):
-            if call == "pwrite" and path.parent.name == "urgent":
-                raise OSError(30, "Read-only file system")
-
-        disk.fail = fail
-        urgent = journal.append(Lane.URGENT, b"help")
-        routine = journal.append(Lane.ROUTINE, b"tick")
-        with pytest.raises(JournalWriteFailed):
-            journal.flush()
-        assert routine.result(5) == 1
-        assert not urgent.durable
-        disk.fail = lambda call, path: None
 
 
 @pytest.mark.parametrize("kind", KINDS)

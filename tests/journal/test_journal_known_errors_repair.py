@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -15,7 +16,7 @@ from gateway.codec import encode_event
 from gateway.errors import JournalError, JournalLocked
 from gateway.journal import Journal
 from gateway.journal.files import OsFiles
-from gateway.journal.format import BLOCK, encode_record
+from gateway.journal.format import BLOCK, VERSION, encode_meta, encode_record
 from gateway.journal.meta import read_slots
 from gateway.journal.repair import foresee, repair
 from gateway.journal.segment import Segment
@@ -149,6 +150,22 @@ def test_the_newest_segment_is_read_without_its_headers(store, how):
     journal = open_journal(store)
     assert list(calls(journal)) == list(range(1, 12))
     journal.close()
+
+
+def test_a_store_of_a_later_format_is_foretold_to_be_set_aside(store):
+    slot = bytearray(encode_meta(view(store).meta, 9))
+    slot[11] = VERSION + 1
+    slot[-4:] = crc32(slot[:-5]).to_bytes(4, "big")
+    overwrite(store / "meta", 0, bytes(slot))
+    before, meta = digests(store), (store / "meta").read_bytes()
+    found = foresee(store)
+    assert digests(store) == before
+    assert [(lane.acknowledged, lane.last, lane.lost) for lane in found.lanes] == [(0, 0, ())] * 2
+    assert len(found.set_aside) == 1
+    assert {f"rename j/{name} to {name}" for name in ("urgent", "routine")} <= set(found.changes)
+    assert len(repair(store).set_aside) == 1
+    assert foresee(store).sound
+    assert [path.read_bytes() for path in store.glob("*/meta")] == [meta]
 
 
 def test_a_journal_in_use_is_left_alone(store):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mutant import FIXTURE, INVARIANTS, KNOWN_ERRORS, Mutant
+from mutant import SEGMENT_TESTS, Mutant
 
 FILES = [
     Mutant(
@@ -84,7 +84,6 @@ FORMAT = [
         "    if crc32(data[at + _AFTER_CRC : end], crc32(data[at : at + _CRC_AT], seed)) != crc:\n",
         "    if not crc:\n",
         "I2: what comes back is byte-identical",
-        INVARIANTS,
     ),
     Mutant(
         "record-crc-without-salt",
@@ -106,7 +105,7 @@ FORMAT = [
         "if fields[4] != VERSION:",
         "if fields[4] < VERSION:",
         "a segment of a later format is not read as one of this",
-        KNOWN_ERRORS,
+        SEGMENT_TESTS,
     ),
     Mutant(
         "meta-crc-unchecked",
@@ -135,7 +134,6 @@ FORMAT = [
         "fields.get(6, (None, None))",
         "fields[6]",
         "a meta slot of an earlier hearth is read",
-        FIXTURE,
     ),
 ]
 
@@ -146,7 +144,6 @@ SEGMENT = [
         "self._files.pwrite(self.fd, data, self.end)\n        self._files.fdatasync(self.fd)\n",
         "self._files.pwrite(self.fd, data, self.end)\n",
         "I1: confirmed means on flash",
-        INVARIANTS,
     ),
     Mutant(
         "failed-fdatasync-believed",
@@ -155,7 +152,6 @@ SEGMENT = [
         "self._files.pwrite(self.fd, data, self.end)\n        try:\n"
         "            self._files.fdatasync(self.fd)\n        except OSError:\n            pass\n",
         "a failed flush is no flush",
-        KNOWN_ERRORS,
     ),
     Mutant(
         "erase-without-fdatasync",
@@ -164,7 +160,6 @@ SEGMENT = [
         "        self._files.fdatasync(self.fd)\n",
         "self._files.pwrite(self.fd, bytes(end - start), start)\n",
         "I6: leftovers are gone before anything new is written",
-        INVARIANTS,
     ),
     Mutant(
         "second-header-not-written",
@@ -172,7 +167,6 @@ SEGMENT = [
         "            self._files.pwrite(self.fd, data, self.size - BLOCK)\n",
         "            pass\n",
         "one bad block does not take a segment's header",
-        KNOWN_ERRORS,
     ),
     Mutant(
         "first-header-alone-read",
@@ -180,7 +174,6 @@ SEGMENT = [
         "for offset in (0, max(0, self.size - BLOCK)):",
         "for offset in (0,):",
         "the second copy of the header counts when the first is damaged",
-        KNOWN_ERRORS,
     ),
     Mutant(
         "second-header-alone-read",
@@ -209,7 +202,6 @@ SEGMENT = [
         "            except UnknownVersion:\n                raise\n",
         "            except UnknownVersion:\n                continue\n",
         "a store of a later format is set aside whole, not overwritten",
-        KNOWN_ERRORS,
     ),
     Mutant(
         "damaged-taken-for-blank",
@@ -255,7 +247,6 @@ META = [
         "(generation % 2) * BLOCK)\n        self._files.fdatasync(self._fd)\n",
         "(generation % 2) * BLOCK)\n",
         "the cursor is durable before a segment is recycled",
-        INVARIANTS,
     ),
     Mutant(
         "meta-always-in-slot-0",
@@ -423,7 +414,6 @@ RECOVERY = [
         "proven = max(scan.synced_through, meta_durable)",
         "proven = meta_durable",
         "I4: what a record says was durable is a loss if it is missing",
-        INVARIANTS,
     ),
     Mutant(
         "proven-by-one-less",
@@ -452,7 +442,6 @@ RECOVERY = [
         "last_end if last_end > end else 0",
         "0",
         "I6: no later recovery takes a leftover for something else",
-        INVARIANTS,
     ),
     Mutant(
         "lost-seqs-given-again",

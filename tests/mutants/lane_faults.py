@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mutant import DELIVERY, INVARIANTS, KNOWN_ERRORS, MODEL, UNWRITTEN_TESTS, Mutant
+from mutant import CURSOR_TESTS, DELIVERY, UNWRITTEN_TESTS, Mutant
 
 PENDING = [
     Mutant(
@@ -25,7 +25,6 @@ PENDING = [
         "self._entries = refused + self._entries",
         "self._entries = [*self._entries]",
         "what the flash refused is kept and tried again",
-        KNOWN_ERRORS,
     ),
     Mutant(
         "refused-group-put-behind",
@@ -40,7 +39,6 @@ PENDING = [
         "return self._bytes > self._limit_bytes",
         "return self._bytes < 0",
         "memory is bounded: what may not wait is refused",
-        MODEL,
     ),
     Mutant(
         "call-waits-for-a-retry",
@@ -107,7 +105,6 @@ RING = [
         "            self._sealed = True\n            raise\n",
         "            raise\n",
         "a file whose flush failed is not trusted again",
-        KNOWN_ERRORS,
     ),
     Mutant(
         "synced-not-written",
@@ -122,7 +119,6 @@ RING = [
         "synced: int | None = group[0].seq - 1",
         "synced: int | None = group[0].seq",
         "I1: a torn commit is a leftover, not a loss",
-        INVARIANTS,
     ),
     Mutant(
         "records-over-the-second-header",
@@ -137,7 +133,6 @@ RING = [
         "self._number += 1",
         "self._number += 0",
         "segments are ordered by number",
-        INVARIANTS,
     ),
     Mutant(
         "no-spare-kept",
@@ -173,7 +168,6 @@ RING = [
         "self.live[count + 1].first_seq - 1 <= cursor",
         "self.live[count + 1].first_seq - 2 <= cursor",
         "a segment is free when its last event is acknowledged",
-        INVARIANTS,
     ),
     Mutant(
         "refused-at-opening-not-done-again",
@@ -199,7 +193,6 @@ LOG = [
         "if through > self._durable:",
         "if through < 0:",
         "nothing is freed that is not on flash yet",
-        INVARIANTS,
     ),
     Mutant(
         "freed-before-the-gap-is-durable",
@@ -207,7 +200,7 @@ LOG = [
         "            if not self._evicted():\n                return\n",
         "",
         "order: gap durable, cursor durable, segment free",
-        INVARIANTS,
+        CURSOR_TESTS,
     ),
     Mutant(
         "freed-before-the-cursor-is-durable",
@@ -216,7 +209,7 @@ LOG = [
         "            if not trim:\n"
         "                self._meta.progress(self.lane, cursor, durable, written)\n",
         "order: gap durable, cursor durable, segment free",
-        INVARIANTS,
+        CURSOR_TESTS,
     ),
     Mutant(
         "freed-though-the-cursor-was-refused",
@@ -231,6 +224,7 @@ LOG = [
         "held = min([self._acknowledged, *(first - 1 for _, first in self._young_gaps)])",
         "held = self._acknowledged",
         "the cursor waits for the gap that tells of what it passes",
+        CURSOR_TESTS,
     ),
     Mutant(
         "cursor-goes-back",
@@ -238,6 +232,7 @@ LOG = [
         "return max(held, self._saved_acknowledged)",
         "return held",
         "a cursor on flash never goes back to a segment that is gone",
+        CURSOR_TESTS,
     ),
     Mutant(
         "told-loss-told-twice",
@@ -252,7 +247,7 @@ LOG = [
         "self._tidy(save=closing)",
         "self._tidy(save=False)",
         "after a clean stop nothing is sent again",
-        KNOWN_ERRORS,
+        CURSOR_TESTS,
     ),
     Mutant(
         "cursor-not-saved-in-time",
@@ -260,6 +255,15 @@ LOG = [
         "trim or save or (self._dirty() and self._next_save_s <= now_s)",
         "trim or save",
         "the cursor is saved at least every 30 s",
+        CURSOR_TESTS,
+    ),
+    Mutant(
+        "moved-cursor-kept-from-the-writer",
+        "log.py",
+        "if was_saved or self._trimmable():",
+        "if self._trimmable():",
+        "the cursor is saved at least every 30 s, also when nothing more is accepted",
+        CURSOR_TESTS,
     ),
     Mutant(
         "flush-does-not-wait",
@@ -274,6 +278,7 @@ LOG = [
         "            self._meta.begun(written.begun)\n",
         "            pass\n",
         "meta knows the newest segment, should its headers be lost",
+        CURSOR_TESTS,
     ),
     Mutant(
         "newest-not-saved",
@@ -281,6 +286,7 @@ LOG = [
         "self._unsaved, self._next_save_s = True, 0.0",
         "self._next_save_s = 0.0",
         "meta knows the newest segment, should its headers be lost",
+        CURSOR_TESTS,
     ),
     Mutant(
         "too-large-accepted",
@@ -330,7 +336,7 @@ LOG = [
         "retell=lambda told: told.seq <= last)",
         "retell=lambda told: told.seq < 0)",
         "loss is never silent: an evicted gap event's message goes on",
-        INVARIANTS,
+        CURSOR_TESTS,
     ),
     Mutant(
         "confirmed-though-refused",
@@ -338,7 +344,6 @@ LOG = [
         "        if commit:\n            commit.set_exception(\n",
         "        if commit:\n            commit.set_result(None)\n            Commit().set_exception(\n",
         "what the flash refused is not confirmed",
-        KNOWN_ERRORS,
     ),
     Mutant(
         "recovered-flash-not-asked",
@@ -354,7 +359,6 @@ LOG = [
         "        self.free[0].erase(BLOCK, 2 * BLOCK)",
         "        pass",
         "the status calls no flash well that was not asked",
-        UNWRITTEN_TESTS,
     ),
     Mutant(
         "flash-asked-without-rest",
@@ -362,7 +366,6 @@ LOG = [
         "            self._failed = str(error)\n            self._probe_s = time.monotonic() + PROBE_INTERVAL_S\n        else:",
         "            self._failed = str(error)\n        else:",
         "a flash that refuses is not asked without rest",
-        UNWRITTEN_TESTS,
     ),
 ]
 
@@ -370,9 +373,9 @@ READER = [
     Mutant(
         "recycled-segment-believed",
         "reader.py",
-        "                if not self._still_there(part):\n",
-        "                if not part:\n",
-        "what was read of a segment recycled meanwhile is void",
+        "if first_lost < following and self._still_there(part):",
+        "if first_lost < following:",
+        "what was read of a segment recycled meanwhile is void, and nothing of it lost",
     ),
     Mutant(
         "read-before-durable",
@@ -387,7 +390,6 @@ READER = [
         '            self._log.tell_gap(first_lost, following - 1, "damage")\n',
         "            pass\n",
         "I4: loss is never silent",
-        INVARIANTS,
     ),
     Mutant(
         "missing-segment-not-told",
@@ -395,7 +397,6 @@ READER = [
         '            self._log.tell_gap(wanted, segment.first_seq - 1, "damage")\n',
         "",
         "I4: a segment that is gone is told as a gap",
-        KNOWN_ERRORS,
     ),
     Mutant(
         "damage-told-of-what-was-acknowledged",
@@ -548,7 +549,6 @@ RECEIPT = [
         "return self._commit.done() and self._commit.exception() is None",
         "return self._commit.done()",
         "what the flash refused does not call itself durable",
-        KNOWN_ERRORS,
     ),
     Mutant(
         "given-up-called-delivered",
@@ -564,7 +564,6 @@ RECEIPT = [
         "        elif not entry.claimed and entry.seq <= self._given_up:\n",
         "        elif False:\n",
         "what had to go is never called delivered, whenever one asks",
-        DELIVERY,
     ),
     Mutant(
         "claimed-delivered-with-its-old-seq",
@@ -572,7 +571,6 @@ RECEIPT = [
         "if not entry.claimed and entry.seq <= through]",
         "if entry.seq <= through]",
         "a claimed event is not delivered because another has its seq",
-        DELIVERY,
     ),
     Mutant(
         "delivered-from-memory-kept-quiet",
@@ -580,7 +578,6 @@ RECEIPT = [
         "                self.log.stored(self._events.popleft())\n",
         "                self._events.popleft()\n",
         "a call that the flash refused is called delivered when it is",
-        DELIVERY,
     ),
     Mutant(
         "one-stops-waiting-for-all",
@@ -588,6 +585,5 @@ RECEIPT = [
         "        self.set_running_or_notify_cancel()",
         "        self.cancelled()",
         "one who stops waiting stops nobody else",
-        DELIVERY,
     ),
 ]

@@ -10,12 +10,39 @@ JOURNAL = Path("gateway", "journal")
 
 # Test files, below tests/, of which one is likely to notice a fault; it is run first.
 KNOWN_ERRORS = "journal/test_journal_known_errors.py"
-INVARIANTS = "journal/test_journal_invariants.py"
+REPAIR_TESTS = "journal/test_journal_known_errors_repair.py"
 UNWRITTEN_TESTS = "journal/test_journal_known_errors_unwritten.py"
+CURSOR_TESTS = "journal/test_journal_invariants_cursor.py"
 DELIVERY = "journal/test_journal_invariants_delivery.py"
-MODEL = "journal/test_journal_model.py"
-FIXTURE = "test_journal_fixture.py"
+LANE_TESTS = "journal/test_journal_invariants_lane.py"
+SEGMENT_TESTS = "journal/test_journal_invariants_segment.py"
 VIEW_TESTS = "test_journal_view.py"
+
+# Of a fault in this file, if nothing else is said.
+OF_FILE = {
+    "files.py": "journal/test_journal_known_errors_files.py",
+    "format.py": "journal/test_journal_invariants_format.py",
+    "segment.py": SEGMENT_TESTS,
+    "meta.py": "journal/test_journal_invariants_meta.py",
+    "scan.py": "journal/test_journal_invariants_scan.py",
+    "recovery.py": "journal/test_journal_invariants_recovery.py",
+    "pending.py": "journal/test_journal_invariants_pending.py",
+    "ring.py": "journal/test_journal_invariants_ring.py",
+    "log.py": LANE_TESTS,
+    "receipt.py": LANE_TESTS,
+    "delivery.py": DELIVERY,
+    "reader.py": "journal/test_journal_invariants_reader.py",
+    "scrub.py": "journal/test_journal_invariants_reader.py",
+    "retention.py": "journal/test_journal_invariants_retention.py",
+    "unwritten.py": "journal/test_journal_invariants_unwritten.py",
+    "salvage.py": "journal/test_journal_invariants_salvage.py",
+    "store.py": "journal/test_journal_invariants_store.py",
+    "lock.py": "journal/test_journal_invariants_store.py",
+    "journal.py": KNOWN_ERRORS,
+    "repair.py": REPAIR_TESTS,
+    "overlay.py": "journal/test_journal_invariants_overlay.py",
+    "view.py": VIEW_TESTS,
+}
 
 
 class TableError(Exception):
@@ -31,7 +58,12 @@ class Mutant:
     old: str
     new: str
     breaks: str
-    first: str = ""  # a test file
+    first: str = ""  # a test file, if not that of OF_FILE
+
+    @property
+    def likely(self) -> str:
+        """The test file that is run first; none, if nothing speaks for one."""
+        return self.first or OF_FILE.get(self.file, "")
 
     @property
     def path(self) -> Path:

@@ -92,7 +92,7 @@ class Copy:
         whole, faulty = path.read_text("utf-8"), mutant.mutated(self.root)
         path.write_text(faulty, "utf-8")
         try:
-            return self._until_steady(plan.starting_with(mutant.first), plan)
+            return self._until_steady(plan.starting_with(mutant.likely), plan)
         finally:
             path.write_text(whole, "utf-8")
 

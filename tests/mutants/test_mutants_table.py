@@ -19,4 +19,4 @@ def test_it_can_be_made(mutant):
     whole, faulty = (ROOT / mutant.path).read_text("utf-8"), mutant.mutated(ROOT)
     assert compile(faulty, str(mutant.path), "exec") != compile(whole, str(mutant.path), "exec")
     assert mutant.breaks
-    assert not mutant.first or (ROOT / "tests" / mutant.first).exists()
+    assert not mutant.likely or (ROOT / "tests" / mutant.likely).exists()
