@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types bench torture mutants lock clean
+.PHONY: demo test lint types bench torture mutants hil lock clean
 
 demo: $(VENV)/.sim
 	@$(BIN)/hearth demo $(DEMO)
@@ -32,6 +32,10 @@ torture: $(VENV)/.dev
 # Deliberate faults of the journal, each of which its tests must notice (tests/mutants/).
 mutants: $(VENV)/.dev
 	$(BIN)/python tests/mutants/run.py $(MUTANTS)
+
+# A day of people with wristbands, at speed: make hil HIL="--seconds 300 --bands 12".
+hil: $(VENV)/.dev
+	$(BIN)/python tests/hil/day.py $(HIL)
 
 # Pins what CI and `make` install, for every Python and platform hearth supports.
 lock: $(VENV)/.dev

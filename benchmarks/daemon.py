@@ -82,10 +82,10 @@ async def measure(folder: Path, shim: Path, seconds: float) -> list[Figure]:
 def main(seconds: float = 20) -> int:
     """Print all figures; how many missed."""
     import private_bus
-    from fake_gpio import build_shim
+    from shims import GPIO, build_shim
 
     with tempfile.TemporaryDirectory(prefix="hearth-bench-") as scratch:
-        shim = build_shim(Path(scratch))
+        shim = build_shim(GPIO, Path(scratch))
         if shim is None or private_bus.DBUS_DAEMON is None:
             skip("the whole daemon", "needs a C compiler and dbus-daemon")
             return 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks import daemon, journal, uplink
+from benchmarks import ble, daemon, journal, uplink
 
 if __name__ == "__main__":
-    raise SystemExit(1 if journal.main() + uplink.main() + daemon.main() else 0)
+    missed = journal.main() + uplink.main() + daemon.main() + ble.main()
+    raise SystemExit(1 if missed else 0)

@@ -194,6 +194,7 @@ class Radio:
             await self._climb(address, error)
             raise translate(error, address, self._adapter) from error
         self._ladder.worked(address)
+        seat.begin(asyncio.get_running_loop().time())
         return link
 
     async def _establish(self, device: BLEDevice, seat: Seat) -> Link:

@@ -1,7 +1,9 @@
 """Connections of one adapter: few, and shared fairly when more devices want one.
 
 An adapter holds about five connections at once. Who wants one waits in a queue; who has one may
-keep it for as long as nobody waits, and has to give it up after a turn when somebody does.
+keep it for as long as nobody waits. When somebody waited for as long as a turn takes, who was
+connected for longest gives up, if for at least as long: nobody is unheard for much longer than a
+turn, and with one device too many each reconnects seldom.
 """
 
 from __future__ import annotations
@@ -32,6 +34,10 @@ class Seat:
     def is_over(self) -> bool:
         """Whether it was told so."""
         return self._over.is_set()
+
+    def begin(self, now_s: float) -> None:
+        """The device is connected: its turn counts from now."""
+        self.since_s = now_s
 
     def end(self) -> None:
         """Have it given up."""
@@ -99,15 +105,16 @@ class Seats:
         self._end_turns(now_s)
 
     def _end_turns(self, now_s: float) -> None:
-        """As many turns as there are who wait, the longest first, once they were long enough."""
+        """Who waited for a turn's time gets the seat of who had it for longest, if for as long."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        wanted = len(self._waiting) - sum(seat.is_over() for seat in self._taken)
-        for seat in [seat for seat in self._taken if not seat.is_over()][: max(0, wanted)]:
-            left_s = seat.since_s + TURN_S - now_s
-            if left_s > 0:
-                loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(left_s, self._hand_on)
-                return  # those behind it sat down later
+        promised = sum(seat.is_over() for seat in self._taken)
+        asked_s = [asked_s for _, asked_s in self._waiting][promised:]
+        held = sorted((it for it in self._taken if not it.is_over()), key=lambda it: it.since_s)
+        for asked, seat in zip(asked_s, held, strict=False):
+            left_s = max(asked, seat.since_s) + TURN_S - now_s
+            if left_s > 0:  # those behind came later
+                self._timer = asyncio.get_running_loop().call_later(left_s, self._hand_on)
+                return
             seat.end()

@@ -67,6 +67,10 @@ class BandBase:
         """Whether a central is connected."""
         return self._connection is not None
 
+    def is_subscribed(self, key: Key) -> bool:
+        """Whether a central would hear what is told on a characteristic."""
+        return key in self._subscribed
+
     async def power_on(self) -> None:
         """Start, and advertise whenever nobody is connected."""
         await self._device.power_on()

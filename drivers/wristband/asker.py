@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from drivers.wristband.family import Command, Family
     from drivers.wristband.settings import WristbandSettings
     from drivers.wristband.teller import Teller
+    from drivers.wristband.wearer import Wearer
 
 # A band that only answers adds a value to its log every five minutes; an hour of them costs it less
 # than a measurement.
@@ -49,18 +50,15 @@ class Asker:
                     self._teller.good(uuid, "refused")
 
     async def poll(
-        self,
-        asked: Sequence[Command],
-        backfill: Backfill,
-        local_time: Callable[[], datetime | None],
+        self, wearer: Wearer, backfill: Backfill, local_time: Callable[[], datetime | None]
     ) -> str:
         """Ask now and then; what the band stored comes before the first question. Why it ended."""
-        while asked or self._family.stores:
+        while (asked := self._family.poll(wearer.polls)) or self._family.stores:
+            wearer.polls += 1
             if now := local_time():
                 await self._catch_up(backfill, now)
             await self.write(asked)
             await asyncio.sleep(self._settings.poll)
-            asked = self._family.poll()
         return await self._link.wait_lost()
 
     async def poll_battery(self, told: Callable[[str, bytes], None]) -> str:

@@ -66,8 +66,13 @@ class Family(ABC):
         del now
         return []
 
-    def poll(self) -> list[Command]:
-        """What to write now and then: ask for battery, steps, the next spot measurement."""
+    def poll(self, turn: int) -> list[Command]:
+        """What to write now and then: ask for battery, steps, the next spot measurement.
+
+        Args:
+            turn: how often this band was asked before, on earlier connections too.
+        """
+        del turn
         return []
 
     def histories(self, now: datetime, since: Mapping[str, datetime]) -> list[History]:

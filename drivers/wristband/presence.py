@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import deque
 from enum import StrEnum
-from statistics import median
 
 # Of a band on a wrist -60 to -75 dBm are heard in the same room, -80 to -90 behind two walls;
 # connections are made down to about -90. Walls and bodies move it by 5 to 10 dB.
@@ -58,7 +57,7 @@ class Presence:
     def heard(self, dbm: int, now_s: float) -> bool:
         """An advertisement was heard; True if its range is another now."""
         self._heard.append(dbm)
-        self.dbm = round(median(self._heard))
+        self.dbm = sorted(self._heard)[len(self._heard) // 2]
         self._heard_s = now_s
         return self._judge(now_s)
 

@@ -96,14 +96,14 @@ class Session:
         self._context.online(**identity)
 
     async def _work_until_it_ends(self, clock: Clock) -> str:
-        asked = self._family.poll()
+        asked = self._family.poll(self._wearer.polls)
         patience_s = self._settings.silence + (self._settings.poll if asked else 0)
         ended = asyncio.ensure_future(self._link.wait_lost())
         ways = (
             self._listen(),
             self._until_others_turn(),
             self._watch(patience_s, clock),
-            self._asker.poll(asked, self._backfill, partial(local_time, clock)),
+            self._asker.poll(self._wearer, self._backfill, partial(local_time, clock)),
             self._asker.poll_battery(self._on_read),
         )
         self._work |= {ended, *(asyncio.ensure_future(way) for way in ways)}
@@ -153,6 +153,7 @@ class Session:
         self._keep(uuid, outcome)
 
     def _on_read(self, uuid: str, value: bytes) -> None:
+        self.told = True
         self._keep(uuid, self._decode(uuid, value))
 
     def _decode(self, uuid: str, value: bytes) -> Reading | DecodeError:

@@ -20,6 +20,7 @@ class Wearer:
         self.faults: dict[str, Fault] = {}
         self.identity: dict[str, str] | None = None  # while the band is connected
         self.undelivered: set[asyncio.Task[bool]] = set()  # calls that it is to be told of
+        self.polls = 0  # how often the band was asked, on whatever connection
         self._same_call = SameCall()
 
     def calls(self, now_s: float) -> bool:

@@ -5,7 +5,7 @@
         await bluez.crash()                   # gone without a word, as after kill -9
         await bluez.start()
         bluez.power(on=False)
-        bluez.refuse["Device1.Connect"] = ("org.bluez.Error.Failed", "le-connection-abort-by-local")
+        bluez.refuse["Device1.Connect"] = ("org.bluez.Error.Failed", "Connection abort")
 
 Its radio is a central in an Air (drivers/sim/air.py). It behaves as BlueZ does where hearth depends
 on it: a connection outlives the client that made it, subscriptions and scans do not; a device that
@@ -412,13 +412,15 @@ class FakeBluez:
         if self._tree.objects[path][DEVICE]["Address"] in self.stuck:
             raise Refusal(IN_PROGRESS, "Operation already in progress")
         if self.hung:
-            raise Refusal(FAILED, "le-connection-abort-by-local")
+            raise Refusal(FAILED, "Software caused connection abort")
         try:
             async with self._connecting:
                 address = self._addresses[path]
                 connection = await self._central.connect(address, timeout=CONNECT_S)
         except core.BaseBumbleError as error:
-            raise Refusal(FAILED, "le-connection-abort-by-local") from error
+            # Not le-connection-abort-by-local: that BlueZ says of a link that was up for a moment,
+            # and bleak waits to see it go.
+            raise Refusal(FAILED, "Software caused connection abort") from error
         connection.on("disconnection", lambda _reason: self._on_disconnection(path))
         self._peers[path] = Peer(connection)
         self._tree.change(path, DEVICE, Connected=True)

@@ -1,6 +1,6 @@
 """The wires of a simulated GPIO chip: the harness side of gpio_shim.c.
 
-    async with FakeGpio(shim) as gpio:                       # shim = build_shim(folder)
+    async with FakeGpio(shim) as gpio:                       # shim = build_shim(GPIO, folder)
         process = await create_subprocess_exec(..., env={**os.environ, **gpio.env})
         await gpio.requested(17)
         gpio.set(17, 0)                                      # press, against a pull-up
@@ -14,9 +14,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import mmap
-import shutil
 import struct
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -33,18 +31,6 @@ EVENT = struct.Struct("<QIIII24x")  # struct gpio_v2_line_event
 
 ACTIVE_LOW, OUTPUT, EDGE_RISING, EDGE_FALLING = 1 << 1, 1 << 3, 1 << 4, 1 << 5
 RISING, FALLING = 1, 2
-
-
-def build_shim(folder: Path) -> Path | None:
-    """Compile the shim; None where there is no C compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        return None
-    target = folder / "gpio_shim.so"
-    source = Path(__file__).with_name("gpio_shim.c")
-    command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(target), str(source), "-ldl"]
-    subprocess.run(command, check=True)
-    return target
 
 
 class LineRequest:

@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "rigs"))
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The simulated GPIO chip, compiled."""
-    from fake_gpio import build_shim
+    from shims import GPIO, build_shim
 
-    built = build_shim(tmp_path_factory.mktemp("shim"))
+    built = build_shim(GPIO, tmp_path_factory.mktemp("shim"))
     if built is None:
         pytest.skip("no C compiler for the simulated GPIO chip")
     return built

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from drivers.wristband.wire.reading import Reading
 
 
+_KINDS = (colmi.HEART_RATE, colmi.SPO2)
+
+
 class Colmi(Family):
     """A ring of the R0x series."""
 
@@ -25,7 +28,6 @@ class Colmi(Family):
 
     def __init__(self) -> None:
         self._decoder = colmi.ColmiDecoder()
-        self._kinds = (colmi.HEART_RATE, colmi.SPO2)  # what is measured next, and what is now
 
     @classmethod
     def recognises(cls, offers: frozenset[str], name: str) -> bool:
@@ -42,15 +44,13 @@ class Colmi(Family):
         """Set the clock; measuring begins with the first poll."""
         return [self._write(colmi.encode_time(now))] if now else []
 
-    def poll(self) -> list[Command]:
+    def poll(self, turn: int) -> list[Command]:
         """Battery, steps, and heart rate and oxygen in turn: the ring has one light for both."""
-        following, current = self._kinds
-        self._kinds = (current, following)
         frames = (
             colmi.ask_battery(),
             colmi.ask_steps(),
-            colmi.stop(current),
-            colmi.start(following),
+            colmi.stop(_KINDS[(turn + 1) % 2]),
+            colmi.start(_KINDS[turn % 2]),
         )
         return [self._write(frame) for frame in frames]
 

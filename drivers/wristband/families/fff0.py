@@ -43,8 +43,9 @@ class Fff0(Family):
         frames = [fff0.encode_time(now)] if now else []
         return [Command(fff0.WRITE, frame) for frame in (*frames, fff0.start_live())]
 
-    def poll(self) -> list[Command]:
+    def poll(self, turn: int) -> list[Command]:
         """Battery; and live values again, for a band that restarted or left them off."""
+        del turn
         return [Command(fff0.WRITE, frame) for frame in (fff0.ask_battery(), fff0.start_live())]
 
     def histories(self, now: datetime, since: Mapping[str, datetime]) -> list[History]:

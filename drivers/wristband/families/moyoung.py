@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _START = b"\x00"
 
 
+_KINDS = (moyoung.HEART_RATE, moyoung.SPO2)
+
+
 class Moyoung(Family):
     """A band with the service FEEA."""
 
@@ -25,7 +28,6 @@ class Moyoung(Family):
 
     def __init__(self) -> None:
         self._decoder = moyoung.MoyoungDecoder()
-        self._kinds = (moyoung.HEART_RATE, moyoung.SPO2)  # what is measured next, and after it
 
     @classmethod
     def recognises(cls, offers: frozenset[str], name: str) -> bool:
@@ -44,11 +46,9 @@ class Moyoung(Family):
             return []
         return [Command(moyoung.WRITE, moyoung.encode_time(now, v2=self._decoder.v2))]
 
-    def poll(self) -> list[Command]:
+    def poll(self, turn: int) -> list[Command]:
         """Heart rate and oxygen in turn: the band has one light for both."""
-        kind = self._kinds[0]
-        self._kinds = self._kinds[::-1]
-        return [self._write(kind, _START)]
+        return [self._write(_KINDS[turn % 2], _START)]
 
     def decode(self, uuid: str, data: bytes) -> Reading:
         """By where it came."""

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from fake_gpio import ACTIVE_LOW, LABEL, FakeGpio, build_shim
+from fake_gpio import ACTIVE_LOW, LABEL, FakeGpio
+from shims import GPIO, build_shim
 
 PROCESS = Path(__file__).with_name("button_process.py")
 ROOT = Path(__file__).parents[3]
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory):
-    built = build_shim(tmp_path_factory.mktemp("shim"))
+    built = build_shim(GPIO, tmp_path_factory.mktemp("shim"))
     if built is None:
         pytest.skip("no C compiler to build the simulated GPIO chip with")
     return built

@@ -110,7 +110,7 @@ def test_a_family_of_another_package_is_found_by_the_advertised_name(installed):
     family = find_family("auto", frozenset(), "New Band")
     assert type(family) is New
     assert type(find_family("auto", frozenset(), "Old Band")) is Standard
-    assert (family.start(NOW), family.poll(), family.vibrate(on=True)) == ([], [], None)
+    assert (family.start(NOW), family.poll(0), family.vibrate(on=True)) == ([], [], None)
 
 
 def test_the_standard_comes_last_whatever_the_others_are_called(installed):
@@ -137,7 +137,7 @@ def test_families_that_cannot_be_had(installed, points, what):
 @EVERY
 def test_what_a_family_writes_is_what_it_offers(make):
     family = make()
-    commands = [*family.start(NOW), *family.poll(), *family.poll()]
+    commands = [*family.start(NOW), *family.poll(0), *family.poll(1)]
     for uuid, data in commands:
         assert uuid in OFFERS[make] | {uuid_of(0x2A2B)}
         assert 0 < len(data) <= 20  # one write at the smallest MTU
@@ -163,19 +163,19 @@ def test_steady_is_part_of_what_is_told(make):
 
 def test_spot_measurements_take_turns():
     ring, band = Colmi(), Moyoung()
-    started = [ring.poll()[-1].data[1] for _ in range(3)]
+    started = [ring.poll(turn)[-1].data[1] for turn in range(3)]
     assert started == [colmi.HEART_RATE, colmi.SPO2, colmi.HEART_RATE]
-    stopped = [ring.poll()[-2].data[1] for _ in range(2)]
+    stopped = [ring.poll(turn)[-2].data[1] for turn in range(3, 5)]
     assert stopped == [colmi.HEART_RATE, colmi.SPO2]  # what the round before began
-    asked = [band.poll()[0].data[4] for _ in range(3)]
+    asked = [band.poll(turn)[0].data[4] for turn in range(3)]
     assert asked == [moyoung.HEART_RATE, moyoung.SPO2, moyoung.HEART_RATE]
 
 
 def test_a_band_is_answered_in_the_version_it_speaks():
     band = Moyoung()
-    assert band.poll()[0].data[2] == 0x10
+    assert band.poll(0)[0].data[2] == 0x10
     band.decode(moyoung.NOTIFY, bytes.fromhex("feea20066d48"))
-    assert band.poll()[0].data[2] == 0x20
+    assert band.poll(0)[0].data[2] == 0x20
 
 
 def test_vibrating():

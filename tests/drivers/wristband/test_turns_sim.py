@@ -10,6 +10,7 @@ from stub_context import StubContext
 from drivers.ble import seats
 from drivers.sim.air import Air
 from drivers.sim.band import VirtualBand
+from drivers.sim.band_colmi import VirtualColmi
 from drivers.sim.hci import VirtualAdapter
 from drivers.wristband import presence, whereabouts
 from gateway.errors import JournalSaturated
@@ -161,3 +162,16 @@ async def test_presence_that_the_journal_refuses_is_told_later(
         await context.wait_until(lambda: context.values("presence"))
     assert context.values("presence") == ["in range"]
     assert len(refused) == 3
+
+
+async def test_what_is_measured_next_does_not_begin_anew_with_each_connection(
+    adapter, air, context
+):
+    """Turns are shorter than the time between two questions: else oxygen would never be asked."""
+    ring = VirtualColmi(air, ADDRESS)
+    await ring.power_on()
+    async with driven(settings(adapter), context):
+        await context.wait_until(lambda: context.values("heart_rate"))
+        await ring.drop()
+        await context.wait_until(lambda: context.values("spo2"))
+    assert context.values("heart_rate") == [72]
