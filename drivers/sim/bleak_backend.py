@@ -105,9 +105,7 @@ class SimScanner(BaseBleakScanner):
         self.seen_devices = {}
         self.central.on("advertisement", self._on_advertisement)
         try:
-            await _whole(
-                self.central.start_scanning(active=self._active, filter_duplicates=False)
-            )
+            await _whole(self.central.start_scanning(active=self._active, filter_duplicates=False))
         except core.BaseBumbleError as error:
             self.central.remove_listener("advertisement", self._on_advertisement)
             raise BleakError(f"cannot scan: {error}") from error

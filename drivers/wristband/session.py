@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from drivers.wristband.asker import Asker
 from drivers.wristband.backfill import Backfill
 from drivers.wristband.family import find_family
+from drivers.wristband.identity import compare_identity
 from drivers.wristband.rhythm import Rhythm
 from drivers.wristband.teller import Teller
 from gateway.clock import uptime_now_ms
@@ -90,6 +91,7 @@ class Session:
         identity = {**await self._asker.identity(), "profile": self._family.name}
         await self._subscribe_all()
         await self._asker.write(self._family.start(local_time(clock)))
+        await compare_identity(self._context, identity)
         for delivered in self._wearer.undelivered:
             self._answer_when(delivered)
         self._wearer.identity = identity
