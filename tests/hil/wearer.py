@@ -31,6 +31,7 @@ class Wearer:
     scale: ClassVar[int] = 1  # by which the collector's value is larger than the number
     calls: ClassVar[bool] = False  # whether it has a button
     keeps: ClassVar[bool] = False  # whether it stores what nobody hears
+    tells_unworn: ClassVar[bool] = False  # whether it numbers readings while it is not worn
 
     def __init__(self, air: Air, device: str, address: str) -> None:
         self.device = device
@@ -62,7 +63,7 @@ class Wearer:
         if not self.heard:
             self.unheard += 1
             return
-        if not self.band.worn:
+        if not self.band.worn and not self.tells_unworn:
             self.unworn += 1
             await self.tell(0)
             return
@@ -104,17 +105,11 @@ class Standard(Wearer):
 class Fff0(Wearer):
     """The steps are the number. It has the button, and a memory."""
 
-    family, key, name, calls, keeps = "fff0", fff0.NOTIFY, "steps", True, True
+    family, key, name = "fff0", fff0.NOTIFY, "steps"
+    calls = keeps = tells_unworn = True
 
     def make(self, air: Air) -> VirtualFff0:
         return VirtualFff0(air, self.address)
-
-    async def measure(self) -> None:
-        """Steps are told whether it is worn or not."""
-        if not self.heard:
-            self.unheard += 1
-            return
-        await self.tell(self.next_number())
 
     async def tell(self, number: int) -> None:
         self.band.steps = number  # type: ignore[attr-defined]
@@ -166,16 +161,10 @@ class Moyoung(Wearer):
     """The steps are the number."""
 
     family, key, name = "moyoung", moyoung.STEPS, "steps"
+    tells_unworn = True
 
     def make(self, air: Air) -> VirtualMoyoung:
         return VirtualMoyoung(air, self.address)
-
-    async def measure(self) -> None:
-        """Steps are told whether it is worn or not."""
-        if not self.heard:
-            self.unheard += 1
-            return
-        await self.tell(self.next_number())
 
     async def tell(self, number: int) -> None:
         await self.band.walked(number, number, 1)  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ from rig import rig as make_rig
 from simdisk import Image, SimDisk
 
 from gateway.journal import Journal
+from gateway.journal.log import Log
 from gateway.model import Lane
 
 
@@ -41,3 +42,22 @@ def content(rig: Rig) -> Callable[[Image, Lane], Content]:
             return Content(journal, lane)
 
     return read
+
+
+@pytest.fixture
+def disk() -> SimDisk:
+    """Nothing on it yet."""
+    return SimDisk()
+
+
+@pytest.fixture
+def journal(rig: Rig, disk: SimDisk) -> Iterator[Journal]:
+    """A small one on it; its routine events wait until they are flushed."""
+    with rig.opened(disk) as opened:
+        yield opened
+
+
+@pytest.fixture
+def log(journal: Journal) -> Log:
+    """Its routine lane."""
+    return journal._logs[Lane.ROUTINE]

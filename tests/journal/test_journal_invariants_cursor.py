@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from content import Content
 from lane import Refusal, fill, saved, saves, spoil, wait_until
 from layout import Store
-from rig import Rig, settle
+from rig import settle
 from simdisk import SimDisk
 
 from gateway.journal import Journal
 from gateway.journal.format import Newest
-from gateway.journal.log import Log
 from gateway.model import Lane
 
 U, R = Lane.URGENT, Lane.ROUTINE
-
-
-@pytest.fixture
-def disk() -> SimDisk:
-    """Nothing on it yet."""
-    return SimDisk()
-
-
-@pytest.fixture
-def journal(rig: Rig, disk: SimDisk) -> Iterator[Journal]:
-    """A small one on it; its routine events wait until they are flushed."""
-    with rig.opened(disk) as opened:
-        yield opened
-
-
-@pytest.fixture
-def log(journal: Journal) -> Log:
-    """Its routine lane."""
-    return journal._logs[R]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import errno
 from pathlib import Path
 
 import pytest
-from rig import FixedClock, Rig
+from rig import FixedClock
 from simdisk import SimDisk
 
 from gateway.errors import JournalError, JournalWriteFailed
@@ -15,17 +15,6 @@ from gateway.journal import Journal, Receipt
 from gateway.model import Lane
 
 U, R = Lane.URGENT, Lane.ROUTINE
-
-
-@pytest.fixture
-def disk() -> SimDisk:
-    return SimDisk()
-
-
-@pytest.fixture
-def journal(rig: Rig, disk: SimDisk):
-    with rig.opened(disk) as opened:
-        yield opened
 
 
 async def waits(receipt: Receipt) -> asyncio.Task[None]:

@@ -4,40 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from content import Content
 from lane import Refusal, fill, saved, wait_until
-from rig import Rig
 from simdisk import SimDisk
 
 from gateway.errors import JournalError, JournalSaturated, JournalWriteFailed
-from gateway.journal import Journal, Receipt
-from gateway.journal.log import Log
+from gateway.journal import Receipt
 from gateway.model import Lane
 
 U, R = Lane.URGENT, Lane.ROUTINE
-
-
-@pytest.fixture
-def disk() -> SimDisk:
-    """Nothing on it yet."""
-    return SimDisk()
-
-
-@pytest.fixture
-def journal(rig: Rig, disk: SimDisk) -> Iterator[Journal]:
-    """A small one on it; its routine events wait until they are flushed."""
-    with rig.opened(disk) as opened:
-        yield opened
-
-
-@pytest.fixture
-def log(journal: Journal) -> Log:
-    """Its routine lane."""
-    return journal._logs[R]
 
 
 # --- accepting ------------------------------------------------------------------------------------

@@ -28,19 +28,6 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         yield found
 
 
-@pytest.fixture
-def disk() -> SimDisk:
-    """Nothing on it yet."""
-    return SimDisk()
-
-
-@pytest.fixture
-def journal(rig: Rig, disk: SimDisk) -> Iterator[Journal]:
-    """A journal on it; its routine events wait until they are flushed."""
-    with rig.opened(disk) as opened:
-        yield opened
-
-
 def lost(journal: Journal) -> list[tuple[int, int]]:
     """What reading the lane tells of."""
     return [(gap.first, gap.last) for gap in Content(journal, R).gaps]

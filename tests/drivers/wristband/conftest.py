@@ -1,13 +1,9 @@
-"""A virtual radio for every test that asks for one."""
-
-import asyncio
+"""A driver that does not wait long, and a context to tell."""
 
 import pytest
 from stub_context import StubContext
 
 from drivers import call as band_call
-from drivers.sim.air import Air
-from drivers.sim.hci import VirtualAdapter
 from drivers.wristband import driver as band_driver
 
 
@@ -17,18 +13,6 @@ def quick_retries(monkeypatch):
     monkeypatch.setattr(band_driver, "RETRY_CAP_S", 0.1)
     monkeypatch.setattr(band_call, "RETRY_FIRST_S", 0.01)
     monkeypatch.setattr(band_call, "RETRY_CAP_S", 0.02)
-
-
-@pytest.fixture
-async def air():
-    async with asyncio.timeout(60):
-        yield Air()
-
-
-@pytest.fixture
-async def adapter(air, tmp_path):
-    async with VirtualAdapter(air, tmp_path / "radio.sock") as adapter:
-        yield adapter
 
 
 @pytest.fixture
