@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from drivers.ble.link import Link
     from drivers.wristband.backfill import Backfill
-    from drivers.wristband.family import Command, Family
+    from drivers.wristband.command import Command
+    from drivers.wristband.family import Family
     from drivers.wristband.settings import WristbandSettings
     from drivers.wristband.teller import Teller
     from drivers.wristband.wearer import Wearer

@@ -20,7 +20,8 @@ from gateway.model import Kind, Observation
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from drivers.wristband.family import Command, Family
+    from drivers.wristband.command import Command
+    from drivers.wristband.family import Family
     from drivers.wristband.history import History, Step, Stored
     from drivers.wristband.teller import Teller
     from gateway.driver import Context

@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from gateway.errors import SettingsError
 
@@ -20,18 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from drivers.wristband.command import Command
     from drivers.wristband.history import History
     from drivers.wristband.wire.reading import Reading
 
 ENTRY_POINT_GROUP = "hearth.wristbands"
 AUTO, STANDARD = "auto", "standard"
-
-
-class Command(NamedTuple):
-    """A write to the band."""
-
-    uuid: str
-    data: bytes
 
 
 class Family(ABC):

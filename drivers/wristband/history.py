@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from drivers.wristband.family import Command
+    from drivers.wristband.command import Command
     from drivers.wristband.wire.reading import Reading
 
 

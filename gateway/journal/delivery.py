@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import JournalError
 
 if TYPE_CHECKING:
-    from gateway.journal.receipt import Entry
+    from gateway.journal.entry import Entry
 
 
 class Delivery(Future[None]):

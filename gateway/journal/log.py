@@ -19,7 +19,7 @@ from gateway.errors import JournalClosed, JournalError, JournalSaturated, Journa
 from gateway.journal.delivery import Deliveries
 from gateway.journal.format import AGE, GIVEN_UP, MAX_PAYLOAD, QUOTA, RecordType, ToldGap
 from gateway.journal.pending import RETRY_INTERVAL_S, Pending
-from gateway.journal.receipt import Commit, Entry, Receipt
+from gateway.journal.receipt import Commit, Receipt
 from gateway.journal.ring import Ring
 from gateway.model import Gap, Lane
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.journal.delivery import Delivery
+    from gateway.journal.entry import Entry
     from gateway.journal.meta import Meta
     from gateway.journal.ring import Written
     from gateway.journal.salvage import Opened

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 
+from gateway.journal.entry import Entry
 from gateway.journal.format import RecordType
-from gateway.journal.receipt import Commit, Entry
+from gateway.journal.receipt import Commit
 
 RETRY_INTERVAL_S = 1.0  # after the flash refused something; a person may be waiting for it
 _RECORD_OVERHEAD = 32  # bytes; a little more than the longest record head

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from gateway.journal.delivery import Delivery
+    from gateway.journal.entry import Entry
     from gateway.model import Lane
 
 
@@ -19,20 +20,6 @@ class Commit(Future[None]):
     def __init__(self) -> None:
         super().__init__()
         self.set_running_or_notify_cancel()  # a caller that stops waiting cancels nothing
-
-
-class Entry:
-    """One accepted event on its way to the flash. Its seq is final once it is there."""
-
-    __slots__ = ("claimed", "kind", "payload", "refused", "seq", "stored")
-
-    def __init__(self, seq: int, kind: int, payload: bytes) -> None:
-        self.seq = seq
-        self.kind = kind
-        self.payload = payload
-        self.refused = False  # the flash did not take it when it was tried
-        self.claimed = False  # it travels from memory
-        self.stored = False  # and got to the far side that way
 
 
 class Receipt:

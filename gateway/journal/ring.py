@@ -19,7 +19,7 @@ from gateway.journal.segment import new_salt
 if TYPE_CHECKING:
     import threading
 
-    from gateway.journal.receipt import Entry
+    from gateway.journal.entry import Entry
     from gateway.journal.salvage import Opened
     from gateway.journal.segment import Segment
     from gateway.model import Lane

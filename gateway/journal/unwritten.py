@@ -21,8 +21,8 @@ from gateway.journal.reader import Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gateway.journal.entry import Entry
     from gateway.journal.log import Log
-    from gateway.journal.receipt import Entry
     from gateway.model import Lane
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from simdisk import SimDisk
 
+from gateway.journal.entry import Entry
 from gateway.journal.format import BLOCK, RecordType, decode_record
-from gateway.journal.receipt import Entry
 from gateway.journal.ring import Ring, Written
 from gateway.journal.salvage import Opened
 from gateway.journal.scan import scan

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.journal.entry import Entry
 from gateway.journal.format import RecordType
-from gateway.journal.receipt import Entry
 from gateway.journal.unwritten import Unwritten
 from gateway.model import Lane
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drivers.wristband.family import Command, Family
+from drivers.wristband.command import Command
+from drivers.wristband.family import Family
 from drivers.wristband.wire import colmi
 from drivers.wristband.wire.colmi_history import HeartRateLog
 from gateway.errors import DecodeError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drivers.wristband.family import Command, Family
+from drivers.wristband.command import Command
+from drivers.wristband.family import Family
 from drivers.wristband.wire import fff0
 from drivers.wristband.wire.fff0_history import Fff0History
 from drivers.wristband.wire.fff0_record import KINDS, is_history

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drivers.wristband.family import Command, Family
+from drivers.wristband.command import Command
+from drivers.wristband.family import Family
 from drivers.wristband.wire import moyoung
 from drivers.wristband.wire.battery import decode_battery
 from drivers.wristband.wire.profile import BATTERY_LEVEL

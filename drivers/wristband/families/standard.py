@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drivers.wristband.family import Command, Family
+from drivers.wristband.command import Command
+from drivers.wristband.family import Family
 from drivers.wristband.wire.current_time import encode_current_time
 from drivers.wristband.wire.profile import ALERT_LEVEL, CURRENT_TIME, READINGS, STEADY
 from gateway.errors import DecodeError

@@ -27,7 +27,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from drivers.wristband.family import Command
+from drivers.wristband.command import Command
 from drivers.wristband.history import History, Step, Stored
 from drivers.wristband.wire.colmi import NOTIFY, WRITE
 from drivers.wristband.wire.frame import REFUSED, check_frame, encode_frame

@@ -30,7 +30,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from drivers.wristband.family import Command
+from drivers.wristband.command import Command
 from drivers.wristband.history import History, Step, Stored
 from drivers.wristband.wire.fff0 import NOTIFY, WRITE
 from drivers.wristband.wire.frame import REFUSED, encode_frame

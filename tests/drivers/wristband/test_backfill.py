@@ -10,7 +10,8 @@ from stub_context import StubContext, StubReceipt
 
 from drivers.wristband import backfill as backfill_module
 from drivers.wristband.backfill import LIVE, MET, Backfill
-from drivers.wristband.family import Command, Family
+from drivers.wristband.command import Command
+from drivers.wristband.family import Family
 from drivers.wristband.history import History, Step, Stored
 from drivers.wristband.teller import Teller
 from drivers.wristband.wearer import Wearer
