@@ -214,21 +214,26 @@ class Salvage:
         """Read the newest segment without its headers, if both are gone: `meta` knows its salt.
 
         Only the newest has records that nothing else vouches for; of an older one at least the
-        range is known that was lost with it.
+        range is known that was lost with it. Where the newer slot of `meta` is lost, the other may
+        name one that is not the newest any more. That is read as well if it begins where a later
+        life of it would begin, too: then there was none.
         """
         newest = meta.state.newest[self._lane]
-        if newest is None or any(_number(segment) >= newest.number for segment in self.used):
+        if newest is None or any(_number(segment) == newest.number for segment in self.used):
             return
+        overtaken = any(_number(segment) > newest.number for segment in self.used)
         # Zeros where the headers were look like a segment that was never used.
         for segments in (self._damaged, self.free):
             for segment in segments:
-                if scan(segment.read_all(), salt_seed(newest.salt), newest.first_seq).spans:
+                found = scan(segment.read_all(), salt_seed(newest.salt), newest.first_seq)
+                if found.spans and (not overtaken or found.spans[0].start == BLOCK):
                     header = SegmentHeader(
                         meta.state.journal, self._lane, newest.number, newest.salt, newest.first_seq
                     )
                     segment.adopt(header)
                     segments.remove(segment)
                     self.used.append(segment)
+                    self.used.sort(key=_number)
                     self._trouble.notes.append(f"{self._name(segment)}: headers were lost, rebuilt")
                     whole = segment.size == self._segment_size()
                     self._trouble.attempt(

@@ -142,7 +142,11 @@ class Left:
             segment
             for segment in store.lanes[lane]
             if header_of(damaged.readable(segment.path)) == segment.header
-            or (meta and _is_named(meta.newest[lane], segment))
+            or (
+                meta
+                and _is_named(meta.newest[lane], segment)
+                and (segment is store.lanes[lane][-1] or _begins(damaged, segment))
+            )
         ]
         acknowledged, durable = segments[0].first_seq - 1 if segments else 0, 0
         if meta:
@@ -160,6 +164,11 @@ class Left:
 
 def _is_named(newest: Newest | None, segment: Laid) -> bool:
     return newest is not None and (newest.number, newest.salt) == (segment.number, segment.salt)
+
+
+def _begins(damaged: Damaged, segment: Laid) -> bool:
+    """Its first record is there: so it had no later life."""
+    return bool(segment.records) and segment.records[0].is_intact(damaged.readable(segment.path))
 
 
 def _proven(

@@ -297,3 +297,27 @@ def test_an_eviction_that_was_told_is_finished():
     assert meta.state.acknowledged[U] == 3
     assert numbers(lane.live) == [2]
     assert len(lane.free) == 4
+
+
+def test_one_that_an_older_slot_of_meta_calls_the_newest_is_read_too():
+    """Both its headers are lost, and so is the slot of `meta` that knew of the next segment."""
+    lost = segment(1, 1, 3, bytes(BLOCK))
+    disk = shelf(lost, segment(2, 4, 3), *[BLANK] * 3, newest=(Newest(1, 1001, 1), None))
+    lane, _, _ = start(disk)
+    assert (numbers(lane.live), lane.next_seq, lane.number) == ([1, 2], 7, 2)
+    assert disk.image()[FIRST] == segment(1, 1, 3)
+
+
+def test_one_that_had_another_life_since_is_not():
+    """The end of its earlier life is left behind a later beginning: that was acknowledged."""
+    later = records(3, 7, 1)
+    data = later + records(1, 1, 6)[len(later) :]
+    disk = shelf(
+        segment(3, 7, data, bytes(BLOCK)),
+        segment(2, 4, 3),
+        *[BLANK] * 3,
+        newest=(Newest(1, 1001, 1), None),
+        acknowledged=(3, 0),
+    )
+    lane, _, _ = start(disk)
+    assert numbers(lane.live) == [2]

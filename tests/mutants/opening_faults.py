@@ -111,6 +111,27 @@ SALVAGE = [
         "the newest segment is read also without its headers",
     ),
     Mutant(
+        "overtaken-not-rescued",
+        "salvage.py",
+        "any(_number(segment) == newest.number for",
+        "any(_number(segment) >= newest.number for",
+        "a segment that an older slot of meta calls the newest is read without its headers",
+    ),
+    Mutant(
+        "leftovers-of-a-life-rescued",
+        "salvage.py",
+        "if found.spans and (not overtaken or found.spans[0].start == BLOCK):",
+        "if found.spans:",
+        "what was acknowledged in an earlier life of a segment is not read again",
+    ),
+    Mutant(
+        "rescued-out-of-order",
+        "salvage.py",
+        "                    self.used.sort(key=_number)\n",
+        "",
+        "segments are ordered by number",
+    ),
+    Mutant(
         "rescued-headers-not-written",
         "salvage.py",
         '"write headers", partial(segment.restore_header, twice=whole)',
