@@ -317,7 +317,6 @@ def test_one_that_had_another_life_since_is_not():
         segment(2, 4, 3),
         *[BLANK] * 3,
         newest=(Newest(1, 1001, 1), None),
-        acknowledged=(3, 0),
     )
     lane, _, _ = start(disk)
     assert numbers(lane.live) == [2]
