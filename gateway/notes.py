@@ -66,8 +66,13 @@ class FileNotes:
         Raises:
             JournalWriteFailed: the flash refused; the values are known until the next restart.
         """
+        self._values |= values
+        saving = asyncio.ensure_future(self._save())
+        saving.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(saving)  # who stops waiting does not leave half a file to the next
+
+    async def _save(self) -> None:
         async with self._writing:
-            self._values |= values
             data = json.dumps(self._values, ensure_ascii=False, indent=1).encode()
             try:
                 await asyncio.to_thread(self._write, data)

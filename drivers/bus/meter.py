@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from drivers.bus.bus import shared_bus
+from drivers.water.teller import shared_teller
 from gateway.backoff import Backoff
 from gateway.driver import Driver
 from gateway.errors import DecodeError, DeviceRefused, DeviceSilent, HearthError
@@ -36,6 +37,14 @@ class Reading(msgspec.Struct, frozen=True):
 
     measurements: tuple[Measurement, ...]
     withheld: dict[str, str] = {}  # name of a value, and what is wrong with it
+
+    @property
+    def volume_m3(self) -> float | None:
+        """What a water meter's counter shows; None if this is none, or its counter is withheld."""
+        for it in self.measurements:
+            if (it.name, it.unit) == ("volume", "m3"):
+                return float(it.value)
+        return None
 
 
 class MeterDriver(Driver):
@@ -84,6 +93,8 @@ class MeterDriver(Driver):
         self._backoff.reset()
         self.context.online(**self.identity)
         self._report(reading)
+        if reading.volume_m3 is not None:
+            await shared_teller(self.context).take(reading.volume_m3)
         return float(self.settings.poll)
 
     async def _read_with_retries(self, bus: Bus) -> Reading:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from drivers.cjt188 import wire as cjt188
 from drivers.modbus.profile import load_profile
 from drivers.modbus.values import encode_value
 from drivers.modbus.wire import decode_request, encode_answer, encode_refusal
+from drivers.sim.meter_cjt188 import Cjt188Answers, Cjt188Script
 from drivers.sim.serial_port import VirtualPort
 from gateway.errors import DecodeError
 
@@ -211,24 +211,18 @@ class VirtualModbusMeter:
 
 
 class VirtualCjt188Meter:
-    """A CJ/T 188 cold water meter; takes the identifier in either byte order."""
+    """A CJ/T 188 cold water meter; `script` is how it behaves."""
 
-    def __init__(self, address: str, flow: WaterFlow | None = None) -> None:
+    def __init__(
+        self, address: str, flow: WaterFlow | None = None, script: Cjt188Script | None = None
+    ) -> None:
         self.flow = flow or WaterFlow()
-        self._address = cjt188.wire_address(address)
+        self.script = script or Cjt188Script()
+        self._answers = Cjt188Answers(
+            cjt188.wire_address(address), lambda: self.flow.total_litres, self.script
+        )
 
     def hear(self, telegram: bytes) -> Speech:
-        """Its reading, or its address to whoever asks all meters for theirs."""
-        try:
-            request = cjt188.decode_frame(telegram.lstrip(b"\xfe"))
-        except DecodeError:
-            return  # another protocol, or damaged: a slave says nothing to that
-        wild = bytes([cjt188.WILDCARD]) * 7
-        if request.address not in {self._address, wild}:
-            return
-        if request.control == cjt188.READ:
-            litres = int(self.flow.total_litres)
-            now = datetime.now().replace(microsecond=0)  # meters keep local time
-            yield 0.0, cjt188.encode(cjt188.encode_reading(request, self._address, litres, now))
-        elif request.control == cjt188.READ_ADDRESS:
-            yield 0.0, cjt188.encode(cjt188.encode_address(request, self._address))
+        """Its reading, what it kept, or its address to whoever asks all meters for theirs."""
+        if answer := self._answers.answer(telegram):
+            yield 0.0, cjt188.encode(answer)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import threading
 from pathlib import Path
 from random import Random
 
@@ -95,3 +97,31 @@ async def test_what_cannot_be_read_is_not_believed_and_not_in_the_way(path, cont
     assert "notes of band-1 are lost" in caplog.text
     await notes.put({"a": 1})
     assert FileNotes(path).get("a") == 1
+
+
+async def test_one_who_stops_waiting_leaves_no_half_file_to_the_next(path):
+    """The write goes on in its thread; the next one waits for it."""
+    disk, begun, go_on = SimDisk(), threading.Event(), threading.Event()
+    disk.make_dir(path.parent)
+    writers = []
+
+    def slow(call: str, _path: Path | None) -> None:
+        if call == "pwrite":
+            writers.append(threading.current_thread().name)
+            begun.set()
+            assert go_on.wait(10)
+
+    disk.fail = slow
+    notes = FileNotes(path, disk)
+    first = asyncio.ensure_future(notes.put({"a": 1}))
+    assert await asyncio.to_thread(begun.wait, 10)
+    first.cancel()
+    second = asyncio.ensure_future(notes.put({"b": 2}))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(writers) == 1, "two write the same file"
+    go_on.set()
+    await second
+    again = FileNotes(path, SimDisk(disk.image()))
+    assert (again.get("a"), again.get("b")) == (1, 2)
+    assert first.cancelled()

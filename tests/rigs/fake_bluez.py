@@ -64,6 +64,9 @@ FLAGS = {
     0x20: "indicate",
 }
 TOLD = 0x30  # notify or indicate
+# BlueZ tells of an advertisement that is as the last one only now and then; and dbus-fast loses its
+# connection when the bus takes no more for a moment.
+SAME_ADVERT_S = 0.1
 
 Reply = tuple[str, list[Any]]
 NOTHING: Reply = ("", [])
@@ -161,6 +164,7 @@ class FakeBluez:
         self._addresses: dict[str, Any] = {}
         self._attributes: dict[str, Any] = {}  # Bumble proxies, by path
         self._subscribers: dict[str, tuple[str, Any]] = {}  # by path: client, callback
+        self._told: dict[str, tuple[dict[str, Any], float]] = {}  # last advertisement by path, when
 
     # --- its life
 
@@ -387,8 +391,12 @@ class FakeBluez:
             told |= {"Name": heard.local_name, "Alias": heard.local_name}
         if heard.service_data:
             told["ServiceData"] = heard.service_data
+        now_s = asyncio.get_running_loop().time()
         if path in self._tree.objects:
-            self._tree.change(path, DEVICE, **told)
+            before, at_s = self._told.get(path, ({}, 0.0))
+            if told != before or now_s - at_s >= SAME_ADVERT_S:
+                self._told[path] = told, now_s
+                self._tree.change(path, DEVICE, **told)
             return
         device = {
             "Adapter": self._adapter,

@@ -7,13 +7,18 @@ import msgspec
 import pytest
 from line_faults import Faulty, mute, noise_before, one_bit_flipped, one_byte_at_a_time
 from meter_bench import bench, values
+from stub_context import StubContext
 
+from drivers.bus.bus import shared_bus
 from drivers.cjt188 import wire
 from drivers.cjt188.driver import Cjt188Driver, Cjt188Settings
 from drivers.modbus.driver import ModbusDriver
+from drivers.sim.meter_cjt188 import Cjt188Script
 from drivers.sim.meters import VirtualBus, VirtualCjt188Meter, VirtualModbusMeter, WaterFlow
 from gateway.driver import load_driver
+from gateway.errors import DeviceSilent, JournalWriteFailed
 from gateway.model import Kind
+from gateway.settings import BusSettings
 
 FAST = {"poll": 0.03, "timeout": 0.2, "retries": 0}
 ADDRESS = "78330011223344"
@@ -69,6 +74,99 @@ async def test_silence_says_what_to_try():
             context = b.start(Cjt188Driver, address=ADDRESS, **FAST)
             await context.wait_until(lambda: context.states)
     assert "some meters want the other di_order than low-first" in context.states[0][1]
+
+
+# --- the order of the identifier -----------------------------------------------------------------
+
+
+def orders_asked(heard):
+    """The orders that requests for the reading came in."""
+    data = [wire.decode_frame(telegram.lstrip(b"\xfe")).data for telegram in heard]
+    return ["low-first" if it[:2] == b"\x1f\x90" else "high-first" for it in data]
+
+
+class Listening(VirtualCjt188Meter):
+    """Keeps every telegram."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.heard = []
+
+    def hear(self, telegram):
+        self.heard.append(telegram)
+        return super().hear(telegram)
+
+
+@pytest.mark.parametrize("configured", wire.DI_ORDERS)
+async def test_the_order_a_meter_wants_is_probed_once_and_noted(configured):
+    wanted = wire.other_order(configured)
+    it = Listening(ADDRESS, script=Cjt188Script(orders=(wanted,)))
+    with VirtualBus() as line:
+        line.add(it)
+        async with bench(line.port) as b:
+            context = b.start(
+                Cjt188Driver, address=ADDRESS, di_order=configured, **FAST | {"retries": 2}
+            )
+            await context.wait_for(3)
+    assert orders_asked(it.heard[:2]) == [configured, wanted]
+    readings = [t for t in it.heard[1:] if wire.decode_di(t[15:17], wanted) == wire.DI_READING]
+    assert set(orders_asked(readings)) == {wanted}
+    assert context.notes.values["di_order"] == wanted
+    assert {state for state, _ in context.states} == {"online"}
+
+
+async def test_the_noted_order_is_tried_first():
+    it = Listening(ADDRESS, script=Cjt188Script(orders=("high-first",)))
+    with VirtualBus() as line:
+        line.add(it)
+        context = StubContext("meter", BusSettings("wires", line.port))
+        context.notes.values["di_order"] = "high-first"
+        settings = msgspec.convert({"address": ADDRESS}, Cjt188Settings)
+        await Cjt188Driver(settings, context).read(shared_bus(context))
+        await context.close()
+    assert orders_asked(it.heard) == ["high-first"]
+
+
+async def test_an_order_that_is_known_is_not_doubted():
+    """A meter that falls silent has not changed its mind."""
+    it = Listening(ADDRESS)
+    faulty = Faulty(it)
+    with VirtualBus() as line:
+        line.add(faulty)
+        async with bench(line.port) as b:
+            context = b.start(Cjt188Driver, address=ADDRESS, **FAST | {"timeout": 0.05})
+            await context.wait_for(1)
+            faulty.bend = mute
+            await context.wait_until(lambda: len(context.states) >= 3)
+            assert "di_order" not in context.states[-1][1]
+    readings = [t for t in it.heard if t[15:17] in {b"\x1f\x90", b"\x90\x1f"}]
+    assert set(orders_asked(readings)) == {"low-first"}
+    assert "di_order" not in context.notes.values
+
+
+@pytest.mark.parametrize("note", ["", "nonsense", 5])
+async def test_a_note_that_is_no_order_is_none(note):
+    it = Listening(ADDRESS)
+    with VirtualBus() as line:
+        line.add(it)
+        context = StubContext("meter", BusSettings("wires", line.port))
+        context.notes.values["di_order"] = note
+        settings = msgspec.convert({"address": ADDRESS}, Cjt188Settings)
+        await Cjt188Driver(settings, context).read(shared_bus(context))
+        await context.close()
+    assert orders_asked(it.heard) == ["low-first"]
+
+
+async def test_a_note_that_cannot_be_written_does_not_stop_the_meter():
+    with VirtualBus() as line:
+        line.add(VirtualCjt188Meter(ADDRESS, script=Cjt188Script(orders=("high-first",))))
+        context = StubContext("meter", BusSettings("wires", line.port))
+        context.notes.refusal = JournalWriteFailed("read-only")
+        driver = Cjt188Driver(msgspec.convert({"address": ADDRESS}, Cjt188Settings), context)
+        with pytest.raises(DeviceSilent):
+            await driver.read(shared_bus(context))
+        assert (await driver.read(shared_bus(context))).measurements
+        await context.close()
 
 
 class Absurd(VirtualCjt188Meter):
