@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from gateway.errors import JournalWriteFailed
 from gateway.journal.entry import Entry
 from gateway.journal.format import RecordType
 from gateway.journal.receipt import Commit
@@ -82,6 +83,8 @@ class Pending:
     def claim(self, max_bytes: int) -> tuple[list[Entry], list[tuple[int, int]]]:
         """Take out the oldest refused events, at least one if there is one; what stays moves up.
 
+        If nothing stays, there will be no commit: who waits for it is told.
+
         Returns:
             They; old and new seq of each gap record that moved.
         """
@@ -102,6 +105,9 @@ class Pending:
         moved = self._renumber(kept, self._entries[0].seq)
         self.refused -= len(taken)
         self._bytes -= sum(len(entry.payload) + _RECORD_OVERHEAD for entry in taken)
+        if not kept:
+            commit, self.commit = self.commit, Commit()
+            commit.set_exception(JournalWriteFailed("the flash refused; it goes another way"))
         return taken, moved
 
     def _renumber(self, entries: list[Entry], first: int) -> list[tuple[int, int]]:

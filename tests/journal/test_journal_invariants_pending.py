@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.errors import JournalWriteFailed
 from gateway.journal.format import RecordType
 from gateway.journal.pending import RETRY_INTERVAL_S, Pending
 
@@ -178,3 +179,25 @@ def test_what_was_refused_is_counted_once(routine):
     assert routine.refused == 2
     claim(routine, LIMIT)
     assert routine.refused == 0
+
+
+def test_who_waits_for_a_commit_that_never_comes_is_told(routine):
+    """A flush that waits while everything leaves by another way must not wait for ever."""
+    refuse(routine, b"a", b"b")
+    awaited = routine.commit
+    assert claim(routine, LIMIT) == [b"a", b"b"]
+    with pytest.raises(JournalWriteFailed, match="another way"):
+        awaited.result(0)
+    routine.add(b"c", EVENT)
+    _, commit = routine.take()
+    assert commit is not awaited
+    assert not commit.done()
+
+
+def test_who_waits_for_a_commit_that_is_still_to_come_goes_on_waiting(routine):
+    refuse(routine, b"a")
+    routine.add(b"b", EVENT)
+    awaited = routine.commit
+    assert claim(routine, LIMIT) == [b"a"]
+    assert not awaited.done()
+    assert routine.take()[1] is awaited

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -195,6 +197,29 @@ def test_a_store_on_a_disk_that_is_read_only_now_is_still_read(tmp_path):
     refuse(again, U, b"another")
     assert again.unwritten.read(U, 0, 100).payloads == (b"another",)
     again.close()
+
+
+def test_a_stop_does_not_wait_for_what_leaves_meanwhile():
+    """The forwarder claims at any moment of a flush; whoever flushes is told, and goes on."""
+    rng = random.Random(1)
+    for _ in range(50):
+        journal = Journal.without_flash(SystemClock(), OSError(errno.EIO, "no card"))
+        for lane in Lane:
+            journal.append(lane, b"refused")
+        time.sleep(rng.random() * 0.003)  # the moment is the point, and it is drawn by lot
+        flushing = threading.Thread(target=_flush, args=(journal,), daemon=True)
+        flushing.start()
+        for _ in range(40):
+            for lane in Lane:
+                journal.unwritten.read(lane, 0, 4096)
+        flushing.join(10)
+        assert not flushing.is_alive(), "it waits for a commit that never comes"
+        journal.close()
+
+
+def _flush(journal: Journal) -> None:
+    with suppress(JournalWriteFailed):
+        journal.flush()
 
 
 # --- once it has recovered ------------------------------------------------------------------------

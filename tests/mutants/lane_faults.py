@@ -90,6 +90,13 @@ PENDING = [
         "what was claimed makes room for what is accepted next",
     ),
     Mutant(
+        "claimed-commit-never-done",
+        "pending.py",
+        "        if not kept:\n            commit, self.commit",
+        "        if kept is None:\n            commit, self.commit",
+        "who waits for a commit that never comes is told",
+    ),
+    Mutant(
         "claimed-out-of-order",
         "pending.py",
         "room = room if entry.kind == RecordType.GAP else 0",
