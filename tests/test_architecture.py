@@ -211,7 +211,7 @@ def drivers_know_little(it: Source) -> list[str]:
             other = seen.module.split(".")[1] if "." in seen.module else kind
             if other == "sim" and not (seen.late or seen.typing_only):
                 faults.append(it.at(seen.line, f"the fake {seen.module} is always loaded"))
-            elif other not in {kind, "ble", "bus", "call", "fault", "sim", "water"}:
+            elif other not in {kind, "ble", "bus", "call", "fault", "profile", "sim", "water"}:
                 faults.append(it.at(seen.line, f"{kind} imports another driver, {seen.module}"))
     return faults
 

@@ -48,14 +48,16 @@ class Seats:
     """The seats of one adapter."""
 
     def __init__(self, count: int = CONNECTIONS) -> None:
-        self.count = count
+        self.count = count  # until somebody says
+        self._said = 0
         self._taken: list[Seat] = []  # longest first
         self._waiting: deque[tuple[asyncio.Future[Seat], float]] = deque()  # since when
         self._timer: asyncio.TimerHandle | None = None
 
     def allow(self, count: int) -> None:
-        """Somebody knows that the adapter holds so many; who knows of more is believed."""
-        self.count = max(self.count, count)
+        """A device says how many the adapter holds; the largest such number is believed."""
+        self._said = max(self._said, count)
+        self.count = self._said
 
     @property
     def free(self) -> int:

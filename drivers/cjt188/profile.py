@@ -14,21 +14,18 @@ D0 to D2 of byte 0 are the standard's, and no profile can give them another mean
 
 from __future__ import annotations
 
-import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from gateway import resources
+from drivers.profile import ProfileFile, read_profile
 from gateway.errors import SettingsError
-from gateway.settings import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from drivers.cjt188.wire import Status
 
-T = TypeVar("T", bound=msgspec.Struct)
 
 SenmlName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:./_-]{0,63}\Z")]
 
@@ -82,47 +79,22 @@ def load_profile(name: str) -> Profile:
     """The profile of this name, none for ""; SettingsError with every fault of it."""
     if not name:
         return NO_PROFILE
-    path = resources.find(f"profiles/cjt188/{name}.toml")
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: cannot be read: {error}"]) from error
-    return parse_profile(text, name, str(path))
+    text, file = read_profile("cjt188", name)
+    return parse_profile(text, name, file)
 
 
 def parse_profile(text: str, name: str, file: str) -> Profile:
     """A profile from its text; `file` is its name in messages. SettingsError with every fault."""
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError([f"{file}: not TOML: {error}"]) from error
-    faults = [f"{file}: {key}: unknown section" for key in tables.keys() - {"profile", "bit"}]
-    head = _read(tables.get("profile", {}), Head, f"{file}:profile", faults, text)
-    items = tables.get("bit", [])
-    if not items or not isinstance(items, list):
-        faults.append(f"{file}: bit: at least one [[bit]] is needed")
-    bits = _read_bits(items if isinstance(items, list) else [], file, faults, text)
-    if faults or head is None:
-        raise SettingsError(faults)
-    return Profile(name, head.title, tuple(bits))
-
-
-def _read_bits(items: Sequence[Any], file: str, faults: list[str], text: str) -> list[Bit]:
+    source = ProfileFile(text, file, "bit")
+    head = source.head(Head)
     bits: list[Bit] = []
-    for index, item in enumerate(items):
-        bit = _read(item, Bit, f"{file}:bit[{index}]", faults, text)
-        if bit is not None:
-            faults += [f"{file}: bit[{index}] {bit.name}: {fault}" for fault in _wrong(bit, bits)]
-            bits.append(bit)
-    return bits
-
-
-def _read(table: Any, into: type[T], place: str, faults: list[str], text: str) -> T | None:
-    if not isinstance(table, dict):
-        file, _, section = place.rpartition(":")
-        faults.append(f"{file}: {section}: must be a table")
-        return None
-    return read_table(table, into, place, faults, source=text)
+    for index, bit in source.each(Bit):
+        for fault in _wrong(bit, bits):
+            source.fault(f"{bit.name}: {fault}", index)
+        bits.append(bit)
+    if source.faults or head is None:
+        raise SettingsError(source.faults)
+    return Profile(name, head.title, tuple(bits))
 
 
 def _wrong(bit: Bit, before: Sequence[Bit]) -> list[str]:

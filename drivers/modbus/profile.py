@@ -23,23 +23,20 @@ name is withheld. `type = "bcd"` with `digits = 8` is a text of digits, a serial
 
 from __future__ import annotations
 
-import tomllib
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from drivers.modbus.values import WIDTHS, Order, Type, decode_value, scaled
 from drivers.modbus.wire import LARGEST_ADDRESS, MOST_REGISTERS, Function, ReadRequest
-from gateway import resources
+from drivers.profile import ProfileFile, read_profile
 from gateway.errors import DecodeError, SettingsError
 from gateway.model import Measurement, Scalar
-from gateway.settings import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-T = TypeVar("T", bound=msgspec.Struct)
 
 SenmlName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:./_-]{0,63}\Z")]
 
@@ -184,58 +181,34 @@ def read_block(block: Block, data: bytes) -> tuple[list[Measurement], dict[str, 
 
 def load_profile(name: str) -> Profile:
     """The register map of this name; SettingsError with every fault if it is missing or faulty."""
-    path = resources.find(f"profiles/modbus/{name}.toml")
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: cannot be read: {error}"]) from error
-    return parse_profile(text, name, str(path))
+    text, file = read_profile("modbus", name)
+    return parse_profile(text, name, file)
 
 
 def parse_profile(text: str, name: str, file: str) -> Profile:
     """A register map from its text; `file` is its name in messages."""
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError([f"{file}: not TOML: {error}"]) from error
-    faults = [f"{file}: {key}: unknown section" for key in tables.keys() - {"profile", "register"}]
-    head = _read(tables.get("profile", {}), Line, f"{file}:profile", faults, text)
-    items = tables.get("register", [])
-    registers = _read_registers(items if isinstance(items, list) else [], file, faults, text)
-    if not items or not isinstance(items, list):
-        faults.append(f"{file}: register: at least one [[register]] is needed")
-    elif len(items) > _MOST_VALUES:
-        faults.append(f"{file}: register: {len(items)} values; {_MOST_VALUES} is the most")
-    if faults or head is None:
-        raise SettingsError(faults)
+    source = ProfileFile(text, file, "register")
+    head = source.head(Line)
+    registers = _read_registers(source)
+    if len(source.items) > _MOST_VALUES:
+        source.fault(f"{len(source.items)} values; {_MOST_VALUES} is the most")
+    if source.faults or head is None:
+        raise SettingsError(source.faults)
     return Profile(name, head, tuple(registers))
 
 
-def _read_registers(
-    items: Sequence[Any], file: str, faults: list[str], text: str
-) -> list[Register]:
+def _read_registers(source: ProfileFile) -> list[Register]:
     registers: list[Register] = []
     seen: set[str] = set()
-    for index, item in enumerate(items):
-        place = f"{file}:register[{index}]"
-        register = _read(item, Register, place, faults, text)
-        if register is None:
-            continue
+    for index, register in source.each(Register):
         what = _contradictions(register)
         if register.name in seen:
             what.append(f"{register.name!r} is used twice")
         seen.add(register.name)
-        faults += [f"{file}: register[{index}] {register.name}: {fault}" for fault in what]
+        for fault in what:
+            source.fault(f"{register.name}: {fault}", index)
         registers.append(register)
     return registers
-
-
-def _read(table: Any, into: type[T], place: str, faults: list[str], text: str) -> T | None:
-    if not isinstance(table, dict):
-        file, _, section = place.rpartition(":")
-        faults.append(f"{file}: {section}: must be a table")
-        return None
-    return read_table(table, into, place, faults, source=text)
 
 
 def _contradictions(register: Register) -> list[str]:

@@ -138,3 +138,11 @@ async def test_who_waits_in_vain_is_told(quick_turns):
             await one
     seats.leave(seat)
     assert seats.free == 1
+
+
+@pytest.mark.parametrize("said", [[2], [2, 1], [1, 2, 2]])
+async def test_the_largest_number_that_is_said_is_believed_also_if_it_is_small(said):
+    seats = Seats()
+    for count in said:
+        seats.allow(count)
+    assert seats.free == 2

@@ -1,9 +1,8 @@
 """A driver at work on a virtual radio, and what the tests of beacons share."""
 
-import asyncio
-from contextlib import asynccontextmanager, suppress
 from itertools import groupby
 
+from driven import driven_by
 from stub_context import StubContext
 
 from drivers.bthome.driver import BthomeDriver
@@ -18,16 +17,9 @@ def settings(adapter, address=ADDRESS, **options):
     return BthomeSettings(address=address, adapter=f"sim:{adapter.path}", **options)
 
 
-@asynccontextmanager
-async def driven(settings, context):
+def driven(settings, context):
     """The driver at work."""
-    task = asyncio.create_task(BthomeDriver(settings, context).run())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    return driven_by(BthomeDriver(settings, context))
 
 
 def states(context):

@@ -1,8 +1,6 @@
 """A driver at work on a virtual radio, and what the tests of bands share."""
 
-import asyncio
-from contextlib import asynccontextmanager, suppress
-
+from driven import driven_by
 from stub_context import StubContext
 
 from drivers.wristband.driver import WristbandDriver
@@ -17,16 +15,9 @@ def settings(adapter, address=ADDRESS, **options):
     return WristbandSettings(address=address, adapter=f"sim:{adapter.path}", **options)
 
 
-@asynccontextmanager
-async def driven(settings, context):
+def driven(settings, context):
     """The driver at work."""
-    task = asyncio.create_task(WristbandDriver(settings, context).run())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    return driven_by(WristbandDriver(settings, context))
 
 
 def states(context):

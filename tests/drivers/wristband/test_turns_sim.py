@@ -38,8 +38,6 @@ async def test_six_bands_share_two_connections_and_none_is_offline(
             await band.power_on()
             mine.shared_objects = context.shared_objects
             of_band = settings(adapter, band.address, connections=2)
-            radio = mine.shared(f"radio:{of_band.adapter}", lambda: _radio(of_band.adapter))  # noqa: B023
-            radio.seats.count = 2
             await stack.enter_async_context(driven(of_band, mine))
         most = 0
         async with asyncio.timeout(30):
@@ -53,12 +51,6 @@ async def test_six_bands_share_two_connections_and_none_is_offline(
         assert states(mine)[0] == "online"
         assert "offline" not in states(mine)
         assert set(mine.values("presence")) == {"in range"}
-
-
-def _radio(adapter):
-    from drivers.ble.radio import Radio
-
-    return Radio(adapter)
 
 
 async def test_a_band_that_is_alone_keeps_its_connection(adapter, band, context, monkeypatch):
@@ -81,7 +73,6 @@ async def test_a_turn_that_waits_when_the_radio_goes_is_not_waited_for_for_ever(
     second = StubContext("band-2")
     second.shared_objects = context.shared_objects
     one = settings(adapter, connections=1)
-    context.shared(f"radio:{one.adapter}", lambda: _radio(one.adapter)).seats.count = 1
     async with driven(one, context):
         await band.wait_subscribed()
         async with driven(settings(adapter, other.address, connections=1), second):
