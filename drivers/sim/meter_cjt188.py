@@ -4,8 +4,7 @@
     meter = VirtualCjt188Meter("78330011223344", WaterFlow(), script)
     script.status[1] |= 0x08                       # while it runs: the maker's bit for a magnet
 
-The meter itself is in `meters.py`. Here also are meters that collide, and one that is in the place
-of another.
+Here also are meters that collide, and one that is in the place of another.
 """
 
 from __future__ import annotations
@@ -17,12 +16,13 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from drivers.cjt188 import wire
+from drivers.sim.water_flow import WaterFlow
 from gateway.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from drivers.sim.meters import Speech, VirtualMeter
+    from drivers.sim.wires import Speech, VirtualMeter
 
 _PREAMBLE = b"\xfe"
 _VALVE_CLOSED_BIT = 0x01
@@ -137,6 +137,24 @@ class Cjt188Answers:
 
     def _refusal(self, request: wire.Frame) -> wire.Frame:
         return wire.encode_refusal(request, self._address, bytes(self._script.status))
+
+
+class VirtualCjt188Meter:
+    """A CJ/T 188 cold water meter; `script` is how it behaves."""
+
+    def __init__(
+        self, address: str, flow: WaterFlow | None = None, script: Cjt188Script | None = None
+    ) -> None:
+        self.flow = flow or WaterFlow()
+        self.script = script or Cjt188Script()
+        self._answers = Cjt188Answers(
+            wire.wire_address(address), lambda: self.flow.total_litres, self.script
+        )
+
+    def hear(self, telegram: bytes) -> Speech:
+        """Its reading, what it kept, or its address to whoever asks all meters for theirs."""
+        if answer := self._answers.answer(telegram):
+            yield 0.0, wire.encode(answer)
 
 
 class CollidingMeters:

@@ -10,7 +10,10 @@ from stub_context import StubNotes
 
 from drivers.cjt188.driver import Cjt188Driver
 from drivers.modbus.driver import ModbusDriver
-from drivers.sim.meters import VirtualBus, VirtualCjt188Meter, VirtualModbusMeter, WaterFlow
+from drivers.sim.meter_cjt188 import VirtualCjt188Meter
+from drivers.sim.meter_modbus import VirtualModbusMeter
+from drivers.sim.water_flow import WaterFlow
+from drivers.sim.wires import VirtualBus
 from drivers.water import local_time, teller
 from gateway.model import Kind, Stamp, TimeQuality
 

@@ -18,7 +18,10 @@ from private_bus import PrivateBus
 
 from drivers.sim.air import Air
 from drivers.sim.band import VirtualBand
-from drivers.sim.meters import VirtualBus, VirtualCjt188Meter, VirtualModbusMeter, WaterFlow
+from drivers.sim.meter_cjt188 import VirtualCjt188Meter
+from drivers.sim.meter_modbus import VirtualModbusMeter
+from drivers.sim.water_flow import WaterFlow
+from drivers.sim.wires import VirtualBus
 
 BAND = "C0:FF:EE:00:00:01"
 CJT188 = "33781122334401"

@@ -13,7 +13,10 @@ from drivers.sim.air import Air
 from drivers.sim.band import VirtualBand
 from drivers.sim.hci import VirtualAdapter
 from drivers.sim.line import VirtualBoard
-from drivers.sim.meters import VirtualBus, VirtualCjt188Meter, VirtualModbusMeter, WaterFlow
+from drivers.sim.meter_cjt188 import VirtualCjt188Meter
+from drivers.sim.meter_modbus import VirtualModbusMeter
+from drivers.sim.water_flow import WaterFlow
+from drivers.sim.wires import VirtualBus
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,7 +28,7 @@ from drivers.modbus.wire import (
     encode_answer,
     encode_request,
 )
-from drivers.sim.meters import VirtualBus
+from drivers.sim.wires import VirtualBus
 from gateway.errors import DecodeError, DeviceSilent, LinkLost
 from gateway.settings import BusSettings
 

@@ -13,7 +13,10 @@ from drivers.modbus.wire import (
     encode_answer,
     encode_request,
 )
-from drivers.sim.meters import VirtualBus, VirtualCjt188Meter, VirtualModbusMeter, WaterFlow
+from drivers.sim.meter_cjt188 import VirtualCjt188Meter
+from drivers.sim.meter_modbus import VirtualModbusMeter
+from drivers.sim.water_flow import WaterFlow
+from drivers.sim.wires import VirtualBus
 from gateway.settings import BusSettings
 
 

@@ -7,8 +7,9 @@ from line_faults import Faulty, late
 from meter_bench import bench, values
 
 from drivers.cjt188.driver import Cjt188Driver
-from drivers.sim.meter_cjt188 import Cjt188Script, Impostor
-from drivers.sim.meters import VirtualBus, VirtualCjt188Meter, WaterFlow
+from drivers.sim.meter_cjt188 import Cjt188Script, Impostor, VirtualCjt188Meter
+from drivers.sim.water_flow import WaterFlow
+from drivers.sim.wires import VirtualBus
 from gateway.model import Kind, TimeQuality
 
 FAST = {"poll": 0.03, "timeout": 0.2, "retries": 0}

@@ -13,8 +13,10 @@ from drivers.bus.bus import shared_bus
 from drivers.cjt188 import wire
 from drivers.cjt188.driver import Cjt188Driver, Cjt188Settings
 from drivers.modbus.driver import ModbusDriver
-from drivers.sim.meter_cjt188 import Cjt188Script
-from drivers.sim.meters import VirtualBus, VirtualCjt188Meter, VirtualModbusMeter, WaterFlow
+from drivers.sim.meter_cjt188 import Cjt188Script, VirtualCjt188Meter
+from drivers.sim.meter_modbus import VirtualModbusMeter
+from drivers.sim.water_flow import WaterFlow
+from drivers.sim.wires import VirtualBus
 from gateway.driver import load_driver
 from gateway.errors import DeviceSilent, JournalWriteFailed
 from gateway.model import Kind

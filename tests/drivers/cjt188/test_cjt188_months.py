@@ -8,8 +8,8 @@ from stub_context import StubContext
 
 from drivers.cjt188.driver import Cjt188Driver
 from drivers.cjt188.months import TOLD, Months
-from drivers.sim.meter_cjt188 import Cjt188Script
-from drivers.sim.meters import VirtualBus, VirtualCjt188Meter
+from drivers.sim.meter_cjt188 import Cjt188Script, VirtualCjt188Meter
+from drivers.sim.wires import VirtualBus
 from gateway.errors import DecodeError, DeviceRefused, DeviceSilent, JournalWriteFailed, LinkLost
 from gateway.model import Kind, Measurement, TimeQuality
 

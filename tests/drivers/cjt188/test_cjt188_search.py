@@ -8,8 +8,8 @@ from drivers.bus.bus import Bus
 from drivers.cjt188 import search as search_module
 from drivers.cjt188 import wire
 from drivers.cjt188.search import Search, search
-from drivers.sim.meter_cjt188 import Cjt188Script, CollidingMeters
-from drivers.sim.meters import VirtualBus, VirtualCjt188Meter
+from drivers.sim.meter_cjt188 import Cjt188Script, CollidingMeters, VirtualCjt188Meter
+from drivers.sim.wires import VirtualBus
 from gateway.settings import BusSettings
 
 TIMEOUT_S = 0.02

@@ -10,8 +10,8 @@ from stub_context import StubContext
 from drivers.cjt188 import driver as driver_module
 from drivers.cjt188 import wire
 from drivers.cjt188.driver import Cjt188Driver, Cjt188Settings
-from drivers.sim.meter_cjt188 import Cjt188Script, Impostor
-from drivers.sim.meters import VirtualBus, VirtualCjt188Meter
+from drivers.sim.meter_cjt188 import Cjt188Script, Impostor, VirtualCjt188Meter
+from drivers.sim.wires import VirtualBus
 from gateway.errors import DeviceRefused, DeviceSilent, DriverError
 from gateway.settings import BusSettings
 

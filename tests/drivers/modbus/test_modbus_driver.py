@@ -14,7 +14,9 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from stub_context import StubContext
 
 from drivers.modbus.driver import ModbusDriver, ModbusSettings
-from drivers.sim.meters import VirtualBus, VirtualModbusMeter, WaterFlow
+from drivers.sim.meter_modbus import VirtualModbusMeter
+from drivers.sim.water_flow import WaterFlow
+from drivers.sim.wires import VirtualBus
 from gateway.driver import load_driver
 from gateway.errors import DriverError, LinkLost, SettingsError
 from gateway.model import Kind
