@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types bench torture mutants hil lock clean
+.PHONY: demo test lint types bench torture mutants hil fuzz lock clean
 
 demo: $(VENV)/.sim
 	@$(BIN)/hearth demo $(DEMO)
@@ -34,8 +34,14 @@ mutants: $(VENV)/.dev
 	$(BIN)/python tests/mutants/run.py $(MUTANTS)
 
 # A day of people with wristbands, at speed: make hil HIL="--seconds 300 --bands 12".
+# Then 10,000 polls of meters on bad wires: make hil HIL_METERS="--polls 2000 --seed 4".
 hil: $(VENV)/.dev
 	$(BIN)/python tests/hil/day.py $(HIL)
+	$(BIN)/python tests/hil/meters.py $(HIL_METERS)
+
+# A million frames that nobody meant: make fuzz FUZZ="--frames 5000000 --seed 3".
+fuzz: $(VENV)/.dev
+	$(BIN)/python tests/fuzz/frames.py $(FUZZ)
 
 # Pins what CI and `make` install, for every Python and platform hearth supports.
 lock: $(VENV)/.dev

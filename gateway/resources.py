@@ -46,3 +46,12 @@ def find(relative: str, roots: Sequence[Path] = ROOTS) -> Path:
     raise SettingsError(
         [f"{relative}: not found"], hint=f"looked in {looked}; your own go into {roots[0]}"
     )
+
+
+def names(folder: str, suffix: str, roots: Sequence[Path] = ROOTS) -> list[str]:
+    """Names without suffix of all files in a folder of any root, as in `profiles/modbus`, `.toml`.
+
+    A folder that cannot be read has none.
+    """
+    found = {path.stem for root in roots for path in (root / folder).glob(f"*{suffix}")}
+    return sorted(name for name in found if _PART.match(name))

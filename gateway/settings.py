@@ -132,6 +132,7 @@ _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _QUOTA_RANGE = ("2 MiB", "1024 GiB")
 _BATCH_RANGE = ("1 KiB", "256 KiB")
 _OWN_DEVICES = frozenset({"gateway", "journal"})  # what hearth calls itself in its own events
+_REMOTE_PORTS = ("socket", "rfc2217", "modbus-tcp")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -168,6 +169,15 @@ def read_uplink(table: dict[str, Any], place: str) -> UplinkSettings:
     if uplink is None or reader.faults:
         raise SettingsError(reader.faults)
     return uplink
+
+
+def read_bus(table: dict[str, Any], place: str) -> BusSettings:
+    """A `[[bus]]` from elsewhere than a file, as `read_uplink`."""
+    reader = _Reader("", place)
+    bus = reader.bus(table)
+    if bus is None or reader.faults:
+        raise SettingsError(reader.faults)
+    return bus
 
 
 def parse_size(text: str) -> int:
@@ -228,6 +238,7 @@ class _Reader:
             if name in tables or name in {"gateway", "uplink"}:
                 sections[name] = self._table(tables.get(name, {}), kind, name)
         buses = self._array(tables, "bus", BusSettings)
+        self._check_ports(tables)
         devices = self._devices(tables)
         if journal := sections.get("journal"):
             self._check_size("journal", "quota", journal.quota, _QUOTA_RANGE)
@@ -250,6 +261,11 @@ class _Reader:
         if uplink:
             self._check_uplink(uplink)
         return uplink
+
+    def bus(self, table: dict[str, Any]) -> BusSettings | None:
+        """One `[[bus]]` alone."""
+        self._check_ports({"bus": [table]})
+        return self._table(table, BusSettings, "bus")
 
     def _table(self, table: Any, into: type[T], section: str) -> T | None:
         if not isinstance(table, dict):
@@ -308,6 +324,18 @@ class _Reader:
         if bool(uplink.cert) != bool(uplink.key):
             self._fault("uplink", "cert", "cert and key go together")
         self._check_size("uplink", "max_batch", uplink.max_batch, _BATCH_RANGE)
+
+    def _check_ports(self, tables: dict[str, Any]) -> None:
+        """A port that is elsewhere is named by what it speaks, host and port."""
+        for index, port in _each(tables, "bus", "port"):
+            scheme, found, rest = port.partition("://")
+            if not found:
+                continue
+            host, _, number = rest.rpartition(":")
+            if scheme not in _REMOTE_PORTS or not host or not number.isdecimal():
+                known = ", ".join(f"{name}://HOST:PORT" for name in _REMOTE_PORTS)
+                what = f"{port!r} is no port of another machine; write {known}"
+                self._fault(f"bus[{index}]", "port", what)
 
     def _check_names(self, tables: dict[str, Any]) -> None:
         """Ids are unique, and what is referred to exists; also where other keys have faults."""

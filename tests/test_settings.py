@@ -66,6 +66,7 @@ def test_the_example_is_sound():
         "bthome",
         "button",
         "cjt188",
+        "mbus",
         "modbus",
         "wristband",
     }
@@ -98,7 +99,7 @@ def test_the_example_names_every_key(section):
     assert "allow_plaintext" in text
 
 
-@pytest.mark.parametrize("driver", ["bthome", "button", "cjt188", "modbus", "wristband"])
+@pytest.mark.parametrize("driver", ["bthome", "button", "cjt188", "mbus", "modbus", "wristband"])
 def test_the_example_names_every_key_of_its_drivers(driver):
     names = {field.encode_name for field in msgspec.structs.fields(load_driver(driver).Settings)}
     told = set(re.findall(r"^(?:# )?([a-z_]+) = ", EXAMPLE.read_text("utf-8"), re.MULTILINE))
@@ -175,11 +176,14 @@ def test_faults_of_options_name_their_lines_too():
     with pytest.raises(SettingsError) as caught:
         plan(parse(text, "f.toml"))
     faults = "\n".join(caught.value.faults)
-    assert "f.toml:11: device[0].unit: Expected int <= 247" in faults
+    assert "f.toml:11: device[0].unit: Expected int <= 255" in faults
     assert "f.toml:12: device[0].profle: unknown key; did you mean 'profile'?" in faults
     assert "f.toml:8: device[0].bus: missing" in faults
     assert "f.toml:16: device[1].bus: button devices do not hang on a bus" in faults
     assert "f.toml:20: device[2].driver: no driver 'no-such'; installed: bthome, button" in faults
+
+
+BUS = "[[bus]]\nid = 'b'\nport = '{}'"
 
 
 @pytest.mark.parametrize(
@@ -194,6 +198,9 @@ def test_faults_of_options_name_their_lines_too():
         ("bus = [5]", "bus[0]: must be a table"),
         ("device = [5]", "device: must be an array of tables"),
         ("[device]", "device: must be an array of tables"),
+        (SOUND + BUS.format("socket://server"), "bus[0].port: 'socket://server' is no port of"),
+        (SOUND + BUS.format("tcp://server:4001"), "write socket://HOST:PORT, rfc2217://HOST:PORT"),
+        (SOUND + BUS.format("modbus-tcp://:502"), "'modbus-tcp://:502' is no port of another"),
         (SOUND + "[journal]\nquota = '1 MiB'", "'1 MiB' is not between 2 MiB and 1024 GiB"),
         (SOUND + "[journal]\nquota = '9999 GiB'", "is not between 2 MiB and 1024 GiB"),
         (SOUND + f"[journal]\nquota = '{'9' * 400} GiB'", "is no size"),
@@ -212,6 +219,14 @@ def test_faults_of_options_name_their_lines_too():
 )
 def test_single_faults(text, fault):
     assert fault in "\n".join(faults_of(text))
+
+
+@pytest.mark.parametrize(
+    "port",
+    ["/dev/ttyUSB0", "socket://192.0.2.7:4001", "rfc2217://a:1", "modbus-tcp://[2001:db8::1]:502"],
+)
+def test_sound_ports(port):
+    assert parse(SOUND + BUS.format(port)).buses[0].port == port
 
 
 def test_files_that_cannot_be_read(tmp_path):

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from drivers.bus.bus import shared_bus
+from drivers.bus.line import LineText  # noqa: TC001 - msgspec reads the annotations
 from drivers.bus.meter import MeterDriver, Reading
+from drivers.bus.meter_clock import MeterClock
 from drivers.cjt188 import wire
-from drivers.cjt188.alarms import Alarms
 from drivers.cjt188.months import Months
 from drivers.cjt188.profile import load_profile
-from gateway.clock import SystemClock
+from drivers.fault import Faults
 from gateway.errors import (
     DecodeError,
     DeviceRefused,
     DeviceSilent,
     DriverError,
     JournalWriteFailed,
+    LinkLost,
 )
-from gateway.model import Measurement, TimeQuality
+from gateway.model import Measurement
 from gateway.settings import Seconds  # noqa: TC001 - msgspec reads the annotations
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Cjt188Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     meter_type: Annotated[int, msgspec.Meta(ge=0x10, le=0x19)] = wire.COLD_WATER
     di_order: wire.DiOrder = "low-first"  # tried first; the other one if it is not answered
     profile: ProfileName = ""
+    line: LineText = ""
     valve: bool = False
     clock_limit: Seconds = 600.0  # a clock crystal in a cold cellar drifts so far in a year
     poll: Seconds = 60.0
@@ -68,9 +69,9 @@ class Cjt188Driver(MeterDriver):
         self._profile = load_profile(settings.profile)
         self._order = _first_order(context.notes.get(ORDER), settings.di_order)
         self._order_is_known = False
-        self._alarms = Alarms(context, self._profile, settings.clock_limit)
+        self._faults = Faults(context)
         self._months = Months(context, self._read_month)
-        self._clock = SystemClock()
+        self._clock = MeterClock(self._faults, settings.clock_limit)
         self._latest: wire.Reading | None = None
 
     @classmethod
@@ -100,7 +101,7 @@ class Cjt188Driver(MeterDriver):
         if not self.settings.valve:
             hint = "valve = true in this [[device]] permits it"
             raise DriverError("its valve is not to be turned", where=self._where, hint=hint)
-        bus = shared_bus(self.context)
+        bus = self.bus
         await self._read_in_its_order(bus)  # it is there, and it is the right one
         await self._command_valve(bus, opened=opened)
         try:
@@ -115,10 +116,19 @@ class Cjt188Driver(MeterDriver):
         self._latest = None
         wait_s = await super()._poll(bus)
         if self._latest is not None:
-            now = self._now()
-            self._alarms.see(self._latest, now)
-            await self._months.run(now, self._latest.clock)
+            self._see(self._latest)
+            with suppress(LinkLost):  # the next poll finds that out
+                await self._months.run(self._clock.now(), self._latest.clock)
         return wait_s
+
+    def _see(self, reading: wire.Reading) -> None:
+        """What is wrong with the meter, by its status and its clock."""
+        self._faults.see("valve_fault", reading.status.valve_fault)
+        self._faults.see("battery_low", reading.status.battery_low)
+        for bit in self._profile.bits:
+            if bit.alarm:
+                self._faults.see(bit.name, bit.read(reading.status))
+        self._clock.see(reading.clock)
 
     async def _read_in_its_order(self, bus: Bus) -> wire.Reading:
         """One reading. Until the first one, a failure makes the other order the next one tried."""
@@ -147,7 +157,7 @@ class Cjt188Driver(MeterDriver):
         """The total of a month, in m3; None if it is absurd."""
         kind = self.settings.meter_type
         request = wire.month_request(self._address, kind, self._order, back)
-        return wire.decode_month(await self._ask(shared_bus(self.context), request)).volume_m3
+        return wire.decode_month(await self._ask(self.bus, request)).volume_m3
 
     async def _command_valve(self, bus: Bus, *, opened: bool) -> None:
         """Send the command, in the other order too if the first is not answered with a yes.
@@ -210,13 +220,6 @@ class Cjt188Driver(MeterDriver):
     @property
     def _where(self) -> str:
         return f"meter {self.settings.address}"
-
-    def _now(self) -> datetime | None:
-        """Local time as a meter has it, without a zone; None while the gateway does not know it."""
-        stamp = self._clock.stamp()
-        if stamp.quality is TimeQuality.UNKNOWN:
-            return None
-        return datetime.fromtimestamp(stamp.wall_ms / 1000)
 
 
 def _first_order(noted: Any, configured: wire.DiOrder) -> wire.DiOrder:

@@ -1,49 +1,71 @@
-"""Meters that speak Modbus RTU, whatever their register map."""
+"""Devices that speak Modbus, RTU or TCP, whatever their register map."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 
+from drivers.bus.line import LineText  # noqa: TC001 - msgspec reads the annotations
 from drivers.bus.meter import MeterDriver, Reading
-from drivers.modbus.profile import load_profile, read_block
-from drivers.modbus.wire import ReadAnswer, Refusal, Registers, encode_request
-from gateway.errors import DeviceRefused, DeviceSilent
+from drivers.fault import Faults
+from drivers.modbus.profile import load_profile
+from drivers.modbus.reader import Reader
+from drivers.modbus.register import SenmlName  # noqa: TC001 - msgspec reads the annotations
+from drivers.modbus.unit import Unit
+from drivers.modbus.writer import Writer
+from gateway.errors import SettingsError
 from gateway.settings import Name, Seconds  # noqa: TC001 - msgspec reads the annotations
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from drivers.bus.bus import Bus
-    from drivers.modbus.wire import ReadRequest
     from gateway.driver import Context
-    from gateway.model import Measurement
+    from gateway.model import Scalar
 
 
 class ModbusSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The keys of a `[[device]]` with `driver = "modbus"`; times in s."""
 
-    unit: Annotated[int, msgspec.Meta(ge=1, le=247)]
+    # To 247 by the specification; some makers go on to 255, which is also what a device that is
+    # asked over TCP directly, and not through a gateway, should answer to.
+    unit: Annotated[int, msgspec.Meta(ge=1, le=255)]
     profile: Name
+    line: LineText = ""
+    writable: tuple[SenmlName, ...] = ()  # what hearth may write, of what the profile lets it
     poll: Seconds = 60.0
     timeout: Seconds = 1.0  # what slow meters are given in the field; most answer within 0.2
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
 
 
 class ModbusDriver(MeterDriver):
-    """A Modbus RTU meter; what its registers mean is in its profile."""
+    """A Modbus device; what its registers mean is in its profile."""
 
-    summary = "a meter that speaks Modbus RTU, by register map"
+    summary = "a meter, detector or relay that speaks Modbus, by register map"
     Settings = ModbusSettings
+    framings: ClassVar[frozenset[str]] = frozenset({"serial", "modbus-tcp"})
 
     def __init__(self, settings: Any, context: Context) -> None:
         super().__init__(settings, context)
-        self._profile = load_profile(settings.profile)
-        self._requests = self._profile.requests(settings.unit)
+        profile = load_profile(settings.profile)
+        unit = Unit(settings.unit, settings.timeout, profile.head.line)
+        self._reader = Reader(unit, profile)
+        self._writer = Writer(unit, profile, settings.writable, 1 + settings.retries)
+        self._alarms = frozenset(it.name for it in profile.registers if it.alarm)
+        self._faults = Faults(context)
+        self._latest: Reading | None = None
 
     @classmethod
     def check(cls, settings: ModbusSettings) -> None:
-        """The profile must exist and be sound; SettingsError with its faults."""
-        load_profile(settings.profile)
+        """The profile must exist, be sound, and know what may be written; SettingsError if not."""
+        known = load_profile(settings.profile).writable()
+        unknown = sorted(set(settings.writable) - known.keys())
+        if unknown:
+            names = ", ".join(known) or "nothing"
+            hint = f"profile {settings.profile} lets be written: {names}"
+            faults = [f"writable: {name!r} cannot be written" for name in unknown]
+            raise SettingsError(faults, hint=hint)
 
     @property
     def identity(self) -> dict[str, str | int]:
@@ -51,34 +73,38 @@ class ModbusDriver(MeterDriver):
         return {"unit": self.settings.unit, "profile": self.settings.profile}
 
     async def read(self, bus: Bus) -> Reading:
-        """All registers of the profile, in as few requests as it allows."""
-        measurements: list[Measurement] = []
-        withheld: dict[str, str] = {}
-        for request, block in self._requests:
-            values, faults = read_block(block, await self._ask(bus, request))
-            measurements += values
-            withheld |= faults
-        return Reading(tuple(measurements), withheld)
+        """All values of the profile, in as few requests as it and the device allow."""
+        self._latest = await self._reader.read(bus)
+        return self._latest
 
-    async def _ask(self, bus: Bus, request: ReadRequest) -> bytes:
-        where = f"unit {request.unit}"
-        try:
-            answer: Registers | Refusal = await bus.transact(
-                encode_request(request), ReadAnswer(request), self.settings.timeout
-            )
-        except DeviceSilent as error:
-            raise DeviceSilent(
-                error.what, where=where, hint=error.hint or self._hint(bus)
-            ) from error
-        if isinstance(answer, Refusal):
-            what = f"refuses registers {request.address}+{request.count}: {answer}"
-            raise DeviceRefused(what, where=where, hint="is the profile that of this meter?")
-        return answer.data
+    async def write(self, values: Mapping[str, Scalar]) -> None:
+        """Give values by name, and return when the device shows that it has them.
 
-    def _hint(self, bus: Bus) -> str:
-        line = bus.settings
-        runs = f"{line.baudrate} 8{line.parity}{line.stopbits}"
-        factory = self._profile.line.line
-        if not factory or factory == runs:
-            return ""
-        return f"it leaves the factory with {factory}, this bus runs {runs}"
+        They are written in order of address, neighbours together. If one is refused, those before
+        it are written and those after it are not.
+
+        Args:
+            values: as they are read: numbers after scaling, words of states, truth values.
+
+        Raises:
+            DriverError: the settings do not permit one of them, the profile does not know it, or
+                the device has no such value. Nothing was sent.
+            DeviceRefused: the device will not, or it does not show the value afterwards.
+            DeviceSilent, DecodeError: it cannot be asked; whether it has the value is not known.
+            LinkLost: the port is gone.
+        """
+        await self._writer.write(self.bus, values)
+
+    async def _poll(self, bus: Bus) -> float:
+        """As every meter; then its alarms."""
+        self._latest = None
+        wait_s = await super()._poll(bus)
+        if self._latest is not None:
+            self._see(self._latest)
+        return wait_s
+
+    def _see(self, reading: Reading) -> None:
+        """What is withheld is neither a sign that all is well nor that it is not."""
+        for it in reading.measurements:
+            if it.name in self._alarms:
+                self._faults.see(it.name, it.value)

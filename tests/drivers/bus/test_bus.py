@@ -17,22 +17,20 @@ from line_faults import (
     one_byte_at_a_time,
 )
 
-from drivers.bus import bus as bus_module
+from drivers.bus import wires as wires_module
 from drivers.bus.bus import Bus
-from drivers.bus.timing import gap_time_s
-from drivers.modbus.wire import (
-    ReadAnswer,
-    ReadRequest,
-    Registers,
-    decode_request,
-    encode_answer,
-    encode_request,
-)
+from drivers.bus.line import Line
+from drivers.modbus import wire
+from drivers.modbus.wire import ReadRequest, rtu
 from drivers.sim.wires import VirtualBus
 from gateway.errors import DecodeError, DeviceSilent, LinkLost
 from gateway.settings import BusSettings
 
 LONG_S = 30.0  # a time-out that must not be waited for; longer than the whole test may take
+
+
+def encode_answer(request, data):
+    return rtu.frame(request.unit, wire.encode_answer(request, data))
 
 
 class CountingSlave:
@@ -42,7 +40,7 @@ class CountingSlave:
         self.unit = unit
 
     def hear(self, telegram):
-        request = decode_request(telegram)
+        request = rtu.decode(telegram)
         if request.unit == self.unit:
             words = range(request.address, request.address + request.count)
             data = b"".join((256 * self.unit + a).to_bytes(2, "big") for a in words)
@@ -63,8 +61,8 @@ async def line(*slaves, baudrate=115_200):
 
 async def ask(bus, unit, address, timeout_s=LONG_S, count=1):
     request = ReadRequest(unit, 3, address, count)
-    answer = await bus.transact(encode_request(request), ReadAnswer(request), timeout_s)
-    assert isinstance(answer, Registers)
+    answer = await bus.transact(rtu.encode(request), rtu.Answer(request), timeout_s)
+    assert isinstance(answer, wire.Values)
     assert len(answer.data) == 2 * count
     return int.from_bytes(answer.data[:2], "big")
 
@@ -87,7 +85,7 @@ async def test_asks_and_answers():
     ],
 )
 def test_gap(baudrate, parity, stopbits, gap_s):
-    assert gap_time_s(BusSettings("b", "p", baudrate, parity, stopbits)) == pytest.approx(gap_s)
+    assert Line(baudrate, parity, stopbits).gap_s == pytest.approx(gap_s)
 
 
 async def test_the_line_is_silent_before_every_request():
@@ -104,7 +102,7 @@ async def test_the_line_is_silent_before_every_request():
         for _ in range(3):
             await ask(bus, 1, 1)
             answered.append(clock())
-        gap_s = gap_time_s(bus.settings)
+        gap_s = bus.line.gap_s
         assert all(h - a >= gap_s for a, h in zip(answered, heard[1:], strict=False))
 
 
@@ -143,7 +141,7 @@ async def test_faults_have_names_and_pass(fault, error):
 async def test_an_answer_of_another_unit_is_no_answer():
     class Impostor(CountingSlave):
         def hear(self, telegram):
-            request = decode_request(telegram)
+            request = rtu.decode(telegram)
             other = ReadRequest(9, 3, request.address, request.count)
             yield 0.0, encode_answer(other, b"\0\1" * request.count)
 
@@ -328,7 +326,7 @@ async def jabber(virtual):
 
 
 async def test_a_line_that_is_never_silent(monkeypatch):
-    monkeypatch.setattr(bus_module, "NEVER_SILENT_S", 0.2)
+    monkeypatch.setattr(wires_module, "NEVER_SILENT_S", 0.2)
     async with line(CountingSlave(1), baudrate=1200) as (virtual, bus):
         await ask(bus, 1, 1)
         jabberer = asyncio.create_task(jabber(virtual))

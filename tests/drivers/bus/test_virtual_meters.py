@@ -6,13 +6,8 @@ from pymodbus.client import AsyncModbusSerialClient
 
 from drivers.bus.bus import Bus
 from drivers.cjt188 import wire as cjt188
-from drivers.modbus.wire import (
-    ReadAnswer,
-    ReadRequest,
-    Refusal,
-    encode_answer,
-    encode_request,
-)
+from drivers.modbus import wire
+from drivers.modbus.wire import ReadRequest, Refusal, rtu
 from drivers.sim.meter_cjt188 import VirtualCjt188Meter
 from drivers.sim.meter_modbus import VirtualModbusMeter
 from drivers.sim.water_flow import WaterFlow
@@ -39,8 +34,8 @@ async def test_an_independent_master_reads_the_virtual_meter():
 @pytest.mark.parametrize(("address", "count"), [(0, 2), (34, 2), (1, 35), (500, 1)])
 def test_registers_it_does_not_have(address, count):
     request = ReadRequest(1, 3, address, count)
-    ((_, said),) = VirtualModbusMeter(1, "bove").hear(encode_request(request))
-    assert ReadAnswer(request).feed(said) == Refusal(2)
+    ((_, said),) = VirtualModbusMeter(1, "bove").hear(rtu.encode(request))
+    assert rtu.Answer(request).feed(said) == Refusal(2)
 
 
 @pytest.mark.parametrize(
@@ -48,9 +43,9 @@ def test_registers_it_does_not_have(address, count):
     [
         b"",
         b"\x01\x03",
-        encode_request(ReadRequest(2, 3, 1, 2)),
-        encode_request(ReadRequest(1, 4, 1, 2)),
-        encode_answer(ReadRequest(1, 3, 1, 2), bytes(4)),
+        rtu.encode(ReadRequest(2, 3, 1, 2)),
+        rtu.encode(ReadRequest(1, 4, 1, 2)),
+        rtu.frame(1, wire.encode_answer(ReadRequest(1, 3, 1, 2), bytes(4))),
         cjt188.encode(cjt188.address_request("low-first")),
     ],
 )

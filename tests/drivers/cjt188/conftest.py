@@ -20,7 +20,7 @@ class FakeClock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     clock = FakeClock()
-    monkeypatch.setattr("drivers.cjt188.driver.SystemClock", lambda: clock)
+    monkeypatch.setattr("drivers.bus.meter_clock.SystemClock", lambda: clock)
     return clock
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymodbus.client.mixin import ModbusClientMixin
 
-from drivers.modbus.values import WIDTHS, decode_value, encode_value, scaled
+from drivers.modbus.values import WIDTHS, decode_value, encode_value, raw_value, scaled
 from gateway.errors import DecodeError
 
 ORDERS = ["abcd", "dcba", "cdab", "badc"]
@@ -97,7 +97,7 @@ def test_fuzz_decode(kind, order, data):
         decode_value(data, kind, order)
     except DecodeError:
         return
-    assert len(data) == 2 * WIDTHS[kind] or kind == "bcd"
+    assert len(data) == (1 if kind == "bit" else 2 * WIDTHS[kind]) or kind == "bcd"
 
 
 @given(st.sampled_from(sorted(WIDTHS)), st.floats() | st.integers())
@@ -106,7 +106,27 @@ def test_fuzz_encode(kind, value):
         raw = encode_value(value, kind)
     except DecodeError:
         return
-    assert len(raw) == 2 * WIDTHS[kind]
+    assert len(raw) == (1 if kind == "bit" else 2 * WIDTHS[kind])
+
+
+def test_bits():
+    assert [encode_value(bit, "bit") for bit in (False, True)] == [b"\0", b"\1"]
+    assert [decode_value(data, "bit") for data in (b"\0", b"\1")] == [0, 1]
+    with pytest.raises(DecodeError, match="02 is no bit"):
+        decode_value(b"\2", "bit")
+
+
+@pytest.mark.parametrize(("order", "raw"), [("abcd", 0x01020304), ("cdab", 0x03040102)])
+def test_raw_values_are_read_in_their_order(order, raw):
+    assert raw_value(bytes.fromhex("01020304"), order) == raw
+
+
+@given(st.integers(-(2**63), 2**64) | st.floats(-1e12, 1e12), st.fractions(max_denominator=10**9))
+def test_scaling_is_the_exact_product(value, scale):
+    exact = Fraction(repr(value)) * scale
+    expected = int(exact) if isinstance(value, int) and exact.denominator == 1 else float(exact)
+    assert scaled(value, scale) == expected
+    assert type(scaled(value, scale)) is type(expected)
 
 
 @pytest.mark.parametrize(
