@@ -2,12 +2,14 @@
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from drivers.sim.air import Air
 from drivers.sim.hci import VirtualAdapter
+from gateway.model import Stamp, TimeQuality
 
 HERE = Path(__file__).parent
 for folder in (HERE, HERE.parent / "rigs"):
@@ -27,3 +29,27 @@ async def adapter(air, tmp_path):
     """An adapter on it."""
     async with VirtualAdapter(air, tmp_path / "radio.sock") as adapter:
         yield adapter
+
+
+class FakeClock:
+    """Right, unless a test says otherwise."""
+
+    def __init__(self):
+        self.quality = TimeQuality.SYNCHRONISED
+
+    def stamp(self, uptime_ms=None):
+        return Stamp(b"bootboot", 0, time.time_ns() // 1_000_000, self.quality)
+
+
+@pytest.fixture
+def known_clock(monkeypatch):
+    """What meters' clocks are held against."""
+    clock = FakeClock()
+    monkeypatch.setattr("drivers.bus.meter_clock.SystemClock", lambda: clock)
+    return clock
+
+
+@pytest.fixture
+def faults_end_at_once(monkeypatch):
+    """Nobody waits for a minute."""
+    monkeypatch.setattr("drivers.fault.QUIET_S", 0.0)
