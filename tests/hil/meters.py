@@ -7,8 +7,7 @@ on it; one is dead; there is noise on the wires, and the adapter is pulled now a
 others' answers some share is slow, late, lost, garbled, cut, another meter's, comes byte by byte, or
 has noise or an echo before it. Each answer says a number that no other answer says. Ends with a
 table: what the collector has of a meter is what this meter said last when it was stored, and every
-question that brought nothing lies in an absence that is told, with the right count of missed polls.
-0 if so.
+question that brought nothing lies in an absence that is told, and counted there. 0 if so.
 """
 
 from __future__ import annotations
@@ -244,7 +243,8 @@ class Row(NamedTuple):
     wrong: int  # not what this meter said last
     missed: int  # questions without a reading
     untold: int  # of these, in no absence that is told
-    miscounted: int  # absences whose count of missed polls is not that of the questions
+    miscounted: int  # absences that tell of fewer missed polls than there were questions
+    unheard: int  # missed polls of which this meter heard no question
     absences: int
     cut: int  # absences in which the adapter was pulled
 
@@ -308,7 +308,7 @@ def _judge(home: MeterHome, wires: Wires, meter: Numbered) -> Row:
     readings = [it for it in told if it.litres is not None]
     wrong = sum(it.litres != _last_said(meter, it.time_ms) for it in readings)
     numbers = sorted({litres for _, litres in meter.said})
-    missed = untold = miscounted = absences = cut = 0
+    missed = untold = miscounted = unheard = absences = cut = 0
     before = numbers[0] - STEP_L if numbers else 0
     since = float("-inf")
     absence: list[Told] = []
@@ -322,10 +322,10 @@ def _judge(home: MeterHome, wires: Wires, meter: Numbered) -> Row:
         count = sum(event.missed for event in absence)
         missed += asked
         untold += asked if not offline else 0
-        # Not every missed poll comes to a question: the adapter was out, or an M-Bus meter was not
-        # heard to say that it is there.
-        at_least = pulled or meter.kind == "mbus"
-        miscounted += count < asked if at_least else count != asked
+        miscounted += count < asked
+        # The adapter was out, an M-Bus meter was not heard to say that it is there, or this process
+        # was late and took two questions for one.
+        unheard += max(0, count - asked)
         absences += offline
         cut += offline and pulled
         before, since, absence = it.litres, it.time_ms, []
@@ -334,7 +334,7 @@ def _judge(home: MeterHome, wires: Wires, meter: Numbered) -> Row:
         untold += rest - 1
     return Row(
         meter.device, len(numbers), len(readings), wrong,
-        missed + rest, untold, miscounted, absences, cut,
+        missed + rest, untold, miscounted, unheard, absences, cut,
     )  # fmt: skip
 
 
