@@ -85,4 +85,24 @@ _VERSION_1 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+_VERSION_2 = (
+    # Who ordered what from which gateway, and when; the last four are empty until it answers.
+    """
+    CREATE TABLE commands (
+        id TEXT PRIMARY KEY,
+        gateway TEXT NOT NULL,
+        name TEXT NOT NULL,
+        who TEXT NOT NULL,
+        issued INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        arguments TEXT NOT NULL,
+        answered INTEGER,
+        outcome TEXT,
+        reason TEXT,
+        result TEXT
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX commands_by_time ON commands (gateway, issued)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)

@@ -12,6 +12,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from collector.books import Book, merge
 from collector.checkpoint import Checkpointer
 from collector.delivery import Delivery, Outcome, Reason, Refusal, Row, digest_of
@@ -22,6 +24,8 @@ from gateway.model import Kind, Lane, TimeQuality
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from gateway.commands.wire import Command, Reply
 
 # What is kept of refused bytes: enough to see what a sender does, and a flood fills no disk.
 MAX_REFUSED_ROWS = 1000
@@ -85,6 +89,38 @@ class SqliteStore:
             )
             books = [self._book(journal, lane) for journal, lane in keys.fetchall()]
         return sorted(books, key=lambda book: (book.gateway, book.journal, book.lane))
+
+    def order(self, command: Command) -> None:
+        """Keep what is about to be ordered; see Store."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO commands (id, gateway, name, who, issued, expires, arguments)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    command.id.hex(),
+                    command.gateway,
+                    command.name,
+                    command.who,
+                    command.issued_ms,
+                    command.expires_ms,
+                    _json(command.arguments),
+                ),
+            )
+
+    def answer(self, command: Command, reply: Reply) -> None:
+        """Keep what became of an order; see Store."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE commands SET answered = ?, outcome = ?, reason = ?, result = ?"
+                " WHERE id = ?",
+                (
+                    time.time_ns() // 1_000_000,
+                    reply.outcome.name.lower(),
+                    reply.reason,
+                    _json(reply.result),
+                    command.id.hex(),
+                ),
+            )
 
     def close(self) -> None:
         """Release the file."""
@@ -299,6 +335,10 @@ class SqliteStore:
             "SELECT gateway FROM streams WHERE journal = ?", (journal,)
         ).fetchone()
         return str(gateway)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _undated(row: Row) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from collector.books import Book
     from collector.delivery import Delivery, Outcome, Refusal
+    from gateway.commands.wire import Command, Reply
 
 
 class Store(Protocol):
@@ -35,6 +36,14 @@ class Store(Protocol):
 
     def books(self) -> list[Book]:
         """The books of every lane of every journal, ordered by gateway, journal, lane."""
+        ...
+
+    def order(self, command: Command) -> None:
+        """Keep what is about to be ordered, by whom; durable when it returns."""
+        ...
+
+    def answer(self, command: Command, reply: Reply) -> None:
+        """Keep what became of an order; durable when it returns."""
         ...
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """The daemon's own small socket: one JSON line asks, one JSON line answers.
 
-A Unix socket that its owner and group may use; the only request so far is `{"ask": "status"}`.
+A Unix socket that its owner and group may use. A request is `{"ask": "status"}`, with what else the
+question needs: `{"ask": "test", "seconds": 600}`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import ControlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    # What answers a question; it is given the whole request, and says "error" in its answer.
+    Answerer = Callable[[Mapping[str, Any]], dict[str, object]]
 
 MAX_REQUEST_BYTES = 4096
 ANSWER_TIMEOUT_S = 5.0  # the daemon answers from memory; longer means that it hangs
@@ -24,7 +28,7 @@ ANSWER_TIMEOUT_S = 5.0  # the daemon answers from memory; longer means that it h
 class ControlServer:
     """Answers questions about the running daemon."""
 
-    def __init__(self, path: str, answers: dict[str, Callable[[], dict[str, object]]]) -> None:
+    def __init__(self, path: str, answers: Mapping[str, Answerer]) -> None:
         self._path = Path(path)
         self._answers = answers
         self._server: asyncio.Server | None = None
@@ -70,16 +74,16 @@ class ControlServer:
         ask = request.get("ask") if isinstance(request, dict) else None
         if not isinstance(ask, str) or ask not in self._answers:
             return {"error": f"ask one of {sorted(self._answers)}"}
-        return self._answers[ask]()
+        return self._answers[ask](request)
 
 
-def ask(path: str, question: str) -> dict[str, Any]:
+def ask(path: str, question: str, **more: object) -> dict[str, Any]:
     """Ask a running daemon; ControlError if none answers."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(ANSWER_TIMEOUT_S)
             sock.connect(path)
-            sock.sendall(json.dumps({"ask": question}).encode() + b"\n")
+            sock.sendall(json.dumps({"ask": question, **more}).encode() + b"\n")
             with sock.makefile("rb") as stream:
                 answer = json.loads(stream.readline())
     except (OSError, ValueError) as error:

@@ -10,36 +10,60 @@ import asyncio
 import logging
 import signal
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway import __version__
 from gateway.caretaker import Caretaker
 from gateway.clock import SystemClock
+from gateway.commands.dispatcher import Dispatcher
+from gateway.commands.keys import read_public_keys
 from gateway.control import ControlServer
-from gateway.errors import JournalError, JournalWriteFailed
+from gateway.errors import JournalError, JournalWriteFailed, SettingsError
 from gateway.forwarder import Forwarder
 from gateway.health import Health
+from gateway.household import DEVICE, Household
 from gateway.journal import Journal
 from gateway.model import Kind, Observation, TimeQuality
 from gateway.notify import Systemd
+from gateway.orders import Orders
 from gateway.plan import plan
 from gateway.recorder import Recorder
+from gateway.strict import sayable
+from gateway.supervision import Supervision
 from gateway.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gateway.clock import Clock
+    from gateway.commands.signature import PublicKey
+    from gateway.control import Answerer
+    from gateway.journal import Receipt
     from gateway.model import Scalar
     from gateway.plan import Planned
     from gateway.settings import Settings
 
-DEVICE = "gateway"  # the device name of the gateway's own events
 # systemd kills a service 90 s after SIGTERM; what has not been forwarded in this time stays on
 # flash, so a short wait is enough: it is for the last seconds' events, not for a backlog.
 DRAIN_S = 5.0
+LONGEST_TEST_S = 4 * 3600  # a fitter who forgets to end it does not leave a home in test mode
 ANCHOR_CHECK_S = 5.0  # an anchor may come late: it names its own moment
 
 log = logging.getLogger("hearth.daemon")
+
+
+class _Parts(NamedTuple):
+    """What runs beside each other."""
+
+    household: Household
+    supervisor: Supervisor
+    dispatcher: Dispatcher
+    forwarder: Forwarder
+    caretaker: Caretaker
+    supervision: Supervision
+    control: ControlServer
 
 
 class Daemon:
@@ -94,29 +118,25 @@ class Daemon:
             return Journal.without_flash(self._clock, error)
 
     async def _serve(self, journal: Journal) -> None:
-        gateway = self._settings.gateway
         recorder = Recorder(journal, self._clock)
-        health = Health(gateway.id, journal, self._clock)
-        forwarder = Forwarder(gateway.id, self._settings.uplink, (journal, journal.unwritten))
-        health.forwarder = forwarder
-        supervisor = Supervisor(recorder, health, Path(self._settings.journal.path) / "notes")
-        for item in self._plan:
-            supervisor.add(item.driver, item.options, item.device, item.bus)
-        caretaker = Caretaker(journal, recorder, self._clock, self._settings.journal)
-        control = ControlServer(self._settings.control.socket, {"status": health.snapshot})
-        await control.start()
+        parts = self._assemble(journal, recorder)
+        await parts.control.start()
+        parts.household.desk.restore()
+        name, forwarder = self._settings.gateway.id, parts.forwarder
         try:
             self._report_start(recorder)
             async with asyncio.TaskGroup() as group:
                 forwarding = group.create_task(forwarder.run())
                 running = [
-                    group.create_task(supervisor.run()),
+                    group.create_task(parts.supervisor.run()),
+                    group.create_task(parts.household.run()),
+                    group.create_task(parts.supervision.run()),
                     group.create_task(self._anchor(recorder)),
-                    group.create_task(caretaker.run()),
+                    group.create_task(parts.caretaker.run()),
                     group.create_task(self._systemd.keep_alive()),
                 ]
-                self._systemd.ready(f"{gateway.id}: {len(self._plan)} devices")
-                log.info("%s is ready: %d devices", gateway.id, len(self._plan))
+                self._systemd.ready(f"{name}: {len(self._plan)} devices")
+                log.info("%s is ready: %d devices", name, len(self._plan))
                 await self._stop.wait()
                 self._systemd.stopping()
                 for task in running:
@@ -126,10 +146,58 @@ class Daemon:
                 with suppress(JournalWriteFailed):  # told already, and perhaps forwarded yet
                     await asyncio.to_thread(journal.flush)
                 drained = await forwarder.drain(DRAIN_S)
-                log.info("%s stops: %s", gateway.id, "all is stored" if drained else "backlog kept")
+                log.info("%s stops: %s", name, "all is stored" if drained else "backlog kept")
                 forwarding.cancel()
+                await parts.dispatcher.close()
         finally:
-            await control.close()
+            await parts.control.close()
+
+    def _assemble(self, journal: Journal, recorder: Recorder) -> _Parts:
+        settings, clock = self._settings, self._clock
+        name, folder = settings.gateway.id, Path(settings.journal.path)
+        keys = self._keys(recorder)
+        household = Household.open(settings, journal, recorder, clock, answered=bool(keys))
+        health = Health(name, journal, clock)
+        supervisor = Supervisor(recorder, health, folder / "notes", household)
+        for item in self._plan:
+            supervisor.add(item.driver, item.options, item.device, item.bus)
+
+        def emit(seen: Observation) -> Receipt:
+            return recorder.record(seen, DEVICE)
+
+        dispatcher = Dispatcher(name, keys, folder / "home" / "commands.json", clock, emit)
+        Orders(household, supervisor).register(dispatcher)
+        backlogs = journal, journal.unwritten
+        commands = dispatcher if keys else None
+        forwarder = Forwarder(name, settings.uplink, backlogs, commands=commands)
+        health.forwarder, health.household = forwarder, household
+        answers: dict[str, Answerer] = {
+            "status": lambda _: health.snapshot(),
+            "test": partial(_test, household),
+        }
+        return _Parts(
+            household,
+            supervisor,
+            dispatcher,
+            forwarder,
+            Caretaker(journal, recorder, clock, settings.journal),
+            Supervision(
+                settings.supervision, emit, lambda seen: household.desk.call(DEVICE, {}, seen)
+            ),
+            ControlServer(settings.control.socket, answers),
+        )
+
+    def _keys(self, recorder: Recorder) -> tuple[PublicKey, ...]:
+        """Whose commands are taken. A key that is missing is no reason not to take calls."""
+        try:
+            return read_public_keys(self._settings.commands.keys)
+        except SettingsError as error:
+            log.error("no command is taken: %s", error)  # noqa: TRY400 - told, not traced
+            detail: dict[str, Scalar] = {"fault": "commands", "active": True}
+            _tell(
+                recorder, Observation(Kind.FAULT, detail=detail | {"reason": sayable(str(error))})
+            )
+            return ()
 
     def _report_start(self, recorder: Recorder) -> None:
         detail: dict[str, Scalar] = {"state": "started", "version": __version__}
@@ -147,6 +215,15 @@ class Daemon:
             else:
                 known = synchronised
             await asyncio.sleep(ANCHOR_CHECK_S)
+
+
+def _test(household: Household, request: Mapping[str, Any]) -> dict[str, object]:
+    """An installer's tests begin, or end."""
+    seconds = request.get("seconds")
+    if not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_TEST_S:
+        return {"error": f"seconds: 0 to {LONGEST_TEST_S}"}
+    household.test_for(seconds)
+    return {"testing": household.testing}
 
 
 def _tell(recorder: Recorder, observation: Observation) -> bool:

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 
-from gateway.errors import UnknownDriver
+from gateway.errors import DriverError, UnknownDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
-    from gateway.model import Observation
+    from gateway.model import CallState, Observation, Scalar
     from gateway.notes import Notes
     from gateway.settings import BusSettings
 
@@ -56,15 +56,91 @@ class Accepted(Protocol):
         ...
 
 
+class Signs(Protocol):
+    """How open calls stand. What a light or a sound shows of them is never more than is true."""
+
+    @property
+    def state(self) -> CallState | None:
+        """That of the call that got least far; None if none is open."""
+        ...
+
+    async def changed(self) -> None:
+        """Return when `state` has changed since it was last looked at."""
+        ...
+
+
+class Utterance(Protocol):
+    """Something to be said."""
+
+    text: str  # in the language of the home
+    language: str  # "zh" or "en"
+    phrase: str  # name of the phrase, if it is one that may lie on disk as sound; else empty
+
+    async def interrupted(self) -> None:
+        """Return when something more important is to be said."""
+        ...
+
+    def said(self) -> None:
+        """It was said to its end."""
+        ...
+
+
+class TextMessage(Protocol):
+    """Something to be sent on a second path, such as SMS, because the network does not answer."""
+
+    text: str
+
+    def sent(self) -> None:
+        """The second path has taken it."""
+        ...
+
+    def failed(self, reason: str) -> None:
+        """It could not be sent; it is offered again."""
+        ...
+
+
+class House(Protocol):
+    """What goes on in the home beyond one device."""
+
+    signs: Signs  # of all calls
+
+    @property
+    def testing(self) -> bool:
+        """An installer tests: calls are marked so."""
+        ...
+
+    async def utterance(self) -> Utterance:
+        """The next thing to say; a new one takes the place of one that nobody took to its end."""
+        ...
+
+    async def message(self) -> TextMessage:
+        """The next text to send."""
+        ...
+
+    def acknowledge(self, device: str) -> bool:
+        """A person did what they are being reminded of; False if nothing reminds them."""
+        ...
+
+    def tell_news(self) -> None:
+        """A person wants to hear the weather and the notices."""
+        ...
+
+
 class Context(Protocol):
     """What a driver may do to the world: tell what it saw and how its device is."""
 
     device: str  # id of the device, for messages
     bus: BusSettings | None  # the [[bus]] this device names, if it names one
     notes: Notes  # what the driver must remember over a restart
+    signs: Signs  # of the calls of this device
+    house: House
 
     def emit(self, observation: Observation) -> Accepted:
         """Accept an observation. JournalError if the journal does not."""
+        ...
+
+    def cancel_calls(self) -> bool:
+        """The person takes back the calls of this device; False if it is too late for all."""
         ...
 
     def online(self, **detail: str | int | float) -> None:
@@ -102,6 +178,23 @@ class Driver(ABC):
         Raises:
             SettingsError: with every fault.
         """
+
+    async def command(self, name: str, arguments: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """Do something that a person upstream asked for, beside `run`.
+
+        Args:
+            name: such as `identify` (make the device noticeable), `read` (tell values now),
+                `vibrate`.
+            arguments: of the command.
+
+        Returns:
+            what is to be answered.
+
+        Raises:
+            DriverError: this device cannot do that, or it failed.
+        """
+        del arguments
+        raise DriverError(f"it does not know {name!r}", where=self.context.device)
 
     @abstractmethod
     async def run(self) -> None:

@@ -18,6 +18,7 @@
     ├── UplinkError
     │   ├── UplinkLost         no broker, or the link to it broke                   retry
     │   └── PublishRefused     the broker answered, and its answer was no           retry
+    ├── CommandRefused         an order from upstream will not be carried out; says why
     ├── StoreError             the collector's database refused                     retry
     └── ControlError           the daemon could not be asked, or could not answer
 
@@ -136,6 +137,10 @@ class PublishRefused(UplinkError):
     def __init__(self, reason: str, *, where: str = "", hint: str = "") -> None:
         self.reason = reason
         super().__init__(f"the broker refused: {reason}", where=where, hint=hint)
+
+
+class CommandRefused(HearthError):
+    """An order from upstream is understood, and will not be carried out."""
 
 
 class StoreError(HearthError):

@@ -13,6 +13,8 @@ when the broker confirms it).
   outstanding is then sent again: what arrives twice is stored once.
 - Acknowledgements that do not come are waited for with growing patience (`outbox.py`).
 - An acknowledgement that fits nothing sent is refused, and counted by name.
+- Commands that come down on the same session are handed on, each in a task of its own, and their
+  replies are sent. Neither holds up an event or an acknowledgement.
 """
 
 from __future__ import annotations
@@ -20,25 +22,32 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import cbor2
 
 from gateway.backoff import Backoff
 from gateway.codec import MAX_BATCH_BYTES, WIRE_VERSION, decode_ack, encode_batch
-from gateway.errors import DecodeError, PublishRefused, SettingsError, UnknownVersion, UplinkError
+from gateway.errors import (
+    DecodeError,
+    PublishRefused,
+    SettingsError,
+    UnknownVersion,
+    UplinkError,
+    UplinkLost,
+)
 from gateway.model import Batch, Lane
 from gateway.outbox import Outbox, Outgoing
 from gateway.outstanding import Verdict
 from gateway.pace import Pace
-from gateway.uplink import MqttUplink, Will, ack_topic, state_topic, up_topic
+from gateway.uplink import MqttUplink, Will, ack_topic, down_topic, state_topic, up_topic
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
     from gateway.outbox import Backlog
     from gateway.settings import UplinkSettings
-    from gateway.uplink import Session, Uplink
+    from gateway.uplink import Message, Session, Uplink
 
 # Every counter, so that health can show what never happened, too.
 _COUNTED = (
@@ -57,6 +66,10 @@ _COUNTED = (
     "acks_unknown_version",
     "acks_wrong_journal",
     "acks_wrong_topic",
+    "commands_not_subscribed",
+    "commands_dropped",  # more at once than MAX_COMMANDS
+    "replies_sent",
+    "replies_refused",
 )
 # Delays between tries to connect: fast enough for a broker that restarts, slow enough for one that
 # is down for a night. Urgent events do not wait for them.
@@ -74,6 +87,8 @@ ROUTINE_PLACES = 6
 # After an urgent batch has gone, no routine one follows until it is acknowledged, for this long at
 # the most: a collector that is away must not stop the readings.
 CLEARANCE_S = 0.5
+# Commands in hand at once; a home has a few a day. Who gets no reply sends again.
+MAX_COMMANDS = 16
 # The head of a batch around its events: version, gateway (up to 64 characters), journal, seq.
 BATCH_HEAD_BYTES = 128
 
@@ -89,6 +104,14 @@ def uplink_of(gateway: str, settings: UplinkSettings) -> MqttUplink:
     return MqttUplink(settings, client_id=f"hearth-{gateway}", will=will)
 
 
+class Commands(Protocol):
+    """Who carries out what comes down."""
+
+    async def handle(self, message: Message) -> Message | None:
+        """The reply, when there is one; None if there is none to give."""
+        ...
+
+
 class Forwarder:
     """Sends what the journal holds, and frees what is stored over there.
 
@@ -97,6 +120,7 @@ class Forwarder:
         settings: the table `[uplink]`.
         backlogs: the journal, and what its flash refused.
         uplink: where sessions come from; by default `uplink_of(gateway, settings)`.
+        commands: who carries out what comes down; None if no command is taken.
     """
 
     def __init__(
@@ -105,6 +129,7 @@ class Forwarder:
         settings: UplinkSettings,
         backlogs: Sequence[Backlog],
         uplink: Uplink | None = None,
+        commands: Commands | None = None,
     ) -> None:
         self._gateway = gateway
         self._settings = settings
@@ -114,6 +139,8 @@ class Forwarder:
             for backlog in backlogs
             for lane in Lane
         }
+        self._commands = commands
+        self._commanding = 0
         self._counters = Counter(dict.fromkeys(_COUNTED, 0))
         self._connected = False
         self._last_error: Exception | None = None
@@ -182,6 +209,8 @@ class Forwarder:
             async with self._uplink.session() as session:
                 if self._settings.ack == "collector":
                     await session.subscribe(ack_topic(self._gateway))
+                if self._commands is not None:
+                    await self._take_commands(session)
                 self._connected = True
                 self._counters["sessions"] += 1
                 await self._converse(session)
@@ -193,12 +222,20 @@ class Forwarder:
             for outbox in self._outboxes.values():
                 outbox.outstanding.requeue()
 
+    async def _take_commands(self, session: Session) -> None:
+        """Subscribe to what comes down. A broker that forbids it must not keep events back."""
+        try:
+            await session.subscribe(down_topic(self._gateway, "+"))
+        except UplinkLost as error:  # if it is the link that is lost, what comes next says so
+            self._last_error = error
+            self._counters["commands_not_subscribed"] += 1
+
     async def _converse(self, session: Session) -> None:
         largest = min(self._settings.max_batch_bytes, MAX_BATCH_BYTES, session.max_payload)
         pace = Pace(largest - BATCH_HEAD_BYTES, _routine_places(session.window))
         crew = _Crew()
         crew.start(self._tell_online(session))
-        crew.start(self._receive(session))
+        crew.start(self._receive(session, crew))
         for outbox in self._outboxes.values():
             crew.start(self._pump(session, outbox, pace, crew))
         await crew.work()
@@ -209,10 +246,36 @@ class Forwarder:
         except PublishRefused as error:  # told, and no reason to keep events back
             self._refused(error)
 
-    async def _receive(self, session: Session) -> None:
-        async for topic, payload in session.messages():
-            verdict = "wrong_topic" if topic != ack_topic(self._gateway) else self._judge(payload)
-            self._counters[f"acks_{verdict}"] += 1
+    async def _receive(self, session: Session, crew: _Crew) -> None:
+        down = down_topic(self._gateway, "")
+        async for message in session.messages():
+            if self._commands is not None and message.topic.startswith(down):
+                self._hand_on(session, message, self._commands, crew)
+            elif message.topic == ack_topic(self._gateway):
+                self._counters[f"acks_{self._judge(message.payload)}"] += 1
+            else:
+                self._counters["acks_wrong_topic"] += 1
+
+    def _hand_on(self, session: Session, message: Message, to: Commands, crew: _Crew) -> None:
+        if self._commanding < MAX_COMMANDS:
+            self._commanding += 1
+            crew.start(self._command(session, message, to)).add_done_callback(self._commanded)
+        else:
+            self._counters["commands_dropped"] += 1
+
+    async def _command(self, session: Session, message: Message, to: Commands) -> None:
+        """Have one command carried out, and send the reply."""
+        try:
+            reply = await to.handle(message)
+            if reply is not None:
+                await session.publish(reply.topic, reply.payload)
+                self._counters["replies_sent"] += 1
+        except PublishRefused as error:  # the sender comes again, and finds the reply kept
+            self._last_error = error
+            self._counters["replies_refused"] += 1
+
+    def _commanded(self, _: asyncio.Task[None]) -> None:
+        self._commanding -= 1
 
     def _judge(self, payload: bytes) -> str:
         """Free what an acknowledgement names, if it names what was sent; what became of it."""
@@ -358,11 +421,12 @@ class _Crew:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def start(self, work: Coroutine[None, None, None]) -> None:
+    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Add a task."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     async def work(self) -> None:
         """Until a task fails; raises what it raised, when all have ended."""

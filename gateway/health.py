@@ -14,6 +14,7 @@ from gateway.model import Lane
 if TYPE_CHECKING:
     from gateway.clock import Clock
     from gateway.forwarder import Forwarder
+    from gateway.household import Household
     from gateway.journal import Journal
 
 
@@ -35,6 +36,7 @@ class Health:
         self._journal = journal
         self._clock = clock
         self.forwarder: Forwarder | None = None
+        self.household: Household | None = None
         self.devices: dict[str, DeviceHealth] = {}
 
     def snapshot(self) -> dict[str, object]:
@@ -47,6 +49,8 @@ class Health:
             "clock": stamp.quality.name.lower(),
             "journal": self._journal_facts(),
             "uplink": self._uplink_facts(),
+            "testing": self.household is not None and self.household.testing,
+            "calls": self.household.desk.snapshot() if self.household else [],
             "devices": {name: msgspec.to_builtins(d) for name, d in self.devices.items()},
         }
 

@@ -7,7 +7,7 @@ in CBOR, `config/event.cddl` says it to machines.
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 import msgspec
 
@@ -30,10 +30,31 @@ class Kind(IntEnum):
     ANCHOR = 4  # the clock became known: this stamp ties boot time to true time
     DEVICE = 5  # a device came, went, or changed how it is
     FAULT = 6  # something is broken and somebody should look
-    GATEWAY = 7  # the gateway itself started or stopped
+    GATEWAY = 7  # the gateway itself started, stopped, or is alive
+    CALL_STATE = 8  # what became of a call: accepted, closed, not delivered, ...
+    ALARM = 9  # a detector raised an alarm, or it is over: smoke, gas, water
+    REMINDER = 10  # a reminder rang; what it reminds of was done, or not
+    COMMAND = 11  # a command from upstream was carried out, or refused
 
 
-URGENT_KINDS = frozenset({Kind.CALL})
+URGENT_KINDS = frozenset({Kind.CALL, Kind.CALL_STATE, Kind.ALARM})
+
+
+class CallState(StrEnum):
+    """How an open call stands, from least to most; the last three end it."""
+
+    UNDELIVERED = "undelivered"  # on flash, and nobody could be told in time
+    STORED = "stored"  # on flash
+    TEXTED = "texted"  # nobody could be told by network, a text message is on its way
+    DELIVERED = "delivered"  # those who should hear it have it
+    ESCALATED = "escalated"  # they have it, and nobody took it in time
+    ACCEPTED = "accepted"  # a person took it
+    CLOSED = "closed"
+    CANCELLED = "cancelled"  # by the person who called
+    EXPIRED = "expired"  # so long ago that nobody waits for an answer any more
+
+
+CALL_ENDED = frozenset({CallState.CLOSED, CallState.CANCELLED, CallState.EXPIRED})
 
 
 def lane_of(kind: Kind) -> Lane:

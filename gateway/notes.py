@@ -7,16 +7,13 @@ Readings are events and belong into the journal. A note is where a driver left o
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from gateway.errors import JournalWriteFailed
-from gateway.journal.files import OsFiles
+from gateway.durable_file import DurableFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,10 +48,8 @@ class FileNotes:
     """Notes in a file. What cannot be read of it is not believed, and is written over."""
 
     def __init__(self, path: Path, files: Files | None = None) -> None:
-        self._path = path
-        self._files = files or OsFiles()
-        self._values = _read(self._files, path)
-        self._writing = asyncio.Lock()
+        self._file = DurableFile(path, files)
+        self._values = _read(self._file)
 
     def get(self, key: str) -> Note | None:
         """The value of a key, if there is one."""
@@ -67,49 +62,16 @@ class FileNotes:
             JournalWriteFailed: the flash refused; the values are known until the next restart.
         """
         self._values |= values
-        saving = asyncio.ensure_future(self._save())
-        saving.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await asyncio.shield(saving)  # who stops waiting does not leave half a file to the next
-
-    async def _save(self) -> None:
-        async with self._writing:
-            data = json.dumps(self._values, ensure_ascii=False, indent=1).encode()
-            try:
-                await asyncio.to_thread(self._write, data)
-            except OSError as error:
-                raise JournalWriteFailed(
-                    f"a note could not be kept: {error}", where=self._path.name
-                ) from error
-
-    def _write(self, data: bytes) -> None:
-        """The new file is whole on flash before it takes the old one's name."""
-        files, path = self._files, self._path
-        files.make_dir(path.parent)
-        fresh = path.with_suffix(".new")
-        with suppress(FileNotFoundError):
-            files.unlink(fresh)  # of a power cut; it may be longer
-        fd = files.open(fresh, create=True)
-        try:
-            files.pwrite(fd, data, 0)
-            files.fdatasync(fd)
-        finally:
-            files.close(fd)
-        files.rename(fresh, path)
-        files.sync_dir(path.parent)
+        data = json.dumps(self._values, ensure_ascii=False, indent=1).encode()
+        await self._file.replace(data)
 
 
-def _read(files: Files, path: Path) -> dict[str, Note]:
+def _read(file: DurableFile) -> dict[str, Note]:
     try:
-        fd = files.open(path)
-        try:
-            data = files.pread(fd, MAX_BYTES + 1, 0)
-        finally:
-            files.close(fd)
-        return _decode(data)
-    except FileNotFoundError:
-        return {}
+        data = file.read(MAX_BYTES + 1)
+        return {} if data is None else _decode(data)
     except (OSError, ValueError, RecursionError) as error:
-        log.warning("the notes of %s are lost: %s", path.stem, error)
+        log.warning("the notes of %s are lost: %s", file.path.stem, error)
         return {}
 
 

@@ -77,6 +77,72 @@ class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     socket: Annotated[str, msgspec.Meta(min_length=1)] = "/run/hearth/control.sock"
 
 
+class CallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[calls]`: what becomes of a call for help; times in s.
+
+    Where the figures come from: SCAIP (SS 91100:2014) has a call that is on hold sent again after 5
+    to 20 s, for up to 30 min, and another action taken after a time-out.
+    """
+
+    deliver: Seconds = 15.0  # on flash and not at the far side for so long: the person is told
+    accept: Seconds = 60.0  # at the far side and taken by nobody for so long: told again
+    repeats: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3  # so often, then it is escalated
+    cancel: Seconds = 20.0  # for so long the person may take it back; telecare gives 10 to 20
+    linger: Seconds = 60.0  # where nobody can answer, it is shown as delivered for so long
+    forget: Annotated[float, msgspec.Meta(ge=60, le=30 * 86_400)] = 86_400.0  # nobody waits longer
+
+
+class SupervisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[supervision]`: how the far side knows that this home is still there; times in s.
+
+    Classes in use are 25 h, 5 h, 180 s and 90 s, with two signs of life in each.
+    """
+
+    # A home that says nothing for so long has gone quiet; it says something twice in that time.
+    quiet_after: Annotated[float, msgspec.Meta(ge=90, le=7 * 86_400)] = 18_000.0
+    # A call of the gateway itself that goes the whole way of a call, so often; 0 is never.
+    test_call: Annotated[float, msgspec.Meta(ge=0, le=90 * 86_400)] = 0.0
+
+
+class CommandsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[commands]`: whose orders are carried out. Without a key, nobody's."""
+
+    # Files with the public keys of those who may order; a few, for one key after another.
+    keys: Annotated[
+        tuple[Annotated[str, msgspec.Meta(min_length=1)], ...], msgspec.Meta(max_length=16)
+    ] = ()
+
+
+TimeOfDay = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")]
+Hours = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9])?\Z",
+    ),
+]
+
+
+class AnnounceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[announce]`: what is said, in which language, and when not."""
+
+    language: Literal["zh", "en"] = "zh"
+    # Local time in which weather and notices wait; empty is never. Calls, alarms and reminders are
+    # always said.
+    mute: Hours = "22:00-07:00"
+    # s. The phrase takes some 7 s; between two of them there is time to shout, and to listen. SCAIP
+    # (SS 91100:2014) tries again after 5 to 20 s, too.
+    repeat_undelivered: Annotated[float, msgspec.Meta(ge=10, le=600)] = 20.0
+    weather_at: Annotated[tuple[TimeOfDay, ...], msgspec.Meta(max_length=12)] = ("07:30",)
+
+
+class RemindersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[reminders]`: of medicine, appointments, the alarm clock."""
+
+    # s. What was due while the gateway was off is said late; later than this it is told upstream
+    # as not rung. Half an hour: half of the hour that most medicine is given within.
+    grace: Annotated[float, msgspec.Meta(ge=0, le=12 * 3600)] = 1800.0
+
+
 class BusSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[[bus]]`: one pair of wires with several devices on it."""
 
@@ -112,6 +178,11 @@ class Settings(msgspec.Struct, frozen=True):
     uplink: UplinkSettings
     journal: JournalSettings = JournalSettings()
     control: ControlSettings = ControlSettings()
+    calls: CallSettings = CallSettings()
+    supervision: SupervisionSettings = SupervisionSettings()
+    commands: CommandsSettings = CommandsSettings()
+    announce: AnnounceSettings = AnnounceSettings()
+    reminders: RemindersSettings = RemindersSettings()
     buses: tuple[BusSettings, ...] = ()
     devices: tuple[DeviceSettings, ...] = ()
     source: str = ""  # the text of the file, so that later faults find their line
@@ -123,6 +194,11 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "uplink": UplinkSettings,
     "journal": JournalSettings,
     "control": ControlSettings,
+    "calls": CallSettings,
+    "supervision": SupervisionSettings,
+    "commands": CommandsSettings,
+    "announce": AnnounceSettings,
+    "reminders": RemindersSettings,
 }
 _COMMON_DEVICE_KEYS = frozenset({"id", "driver", "bus", "room", "resident"})
 _SIZE = re.compile(r"^(\d{1,12}(?:\.\d{1,12})?)\s*(B|KiB|MiB|GiB)\Z")

@@ -117,7 +117,7 @@ def keyed(item: Any, known: frozenset[int], what: str) -> dict[int, Any]:
 def at_most(most: int, items: Sized, what: str) -> None:
     """No more than so many."""
     if len(items) > most:
-        raise DecodeError(f"{len(items)} {what} in one event; {most} is the most")
+        raise DecodeError(f"{len(items)} {what}; {most} is the most")
 
 
 def integer(item: Any, low: int, high: int, what: str) -> int:

@@ -13,21 +13,23 @@ from typing import TYPE_CHECKING, TypeVar
 from gateway.backoff import Backoff
 from gateway.clock import uptime_now_ms
 from gateway.driver import Closable
-from gateway.errors import HearthError
+from gateway.errors import DriverError, HearthError
 from gateway.health import DeviceHealth
 from gateway.model import Kind, Observation
 from gateway.notes import FileNotes
 from gateway.strict import sayable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import msgspec
 
-    from gateway.driver import Driver
+    from gateway.driver import Driver, House, Signs
     from gateway.health import Health
+    from gateway.household import Household
     from gateway.journal import Receipt
+    from gateway.model import Scalar
     from gateway.notes import Notes
     from gateway.recorder import Recorder
     from gateway.settings import BusSettings, DeviceSettings
@@ -78,10 +80,14 @@ class DeviceContext:
         recorder: Recorder,
         shared: Shared,
         health: DeviceHealth,
+        household: Household,
     ) -> None:
         self.device = settings.id
         self.bus = bus
         self.notes = notes
+        self.house: House = household.of()
+        self.signs: Signs = household.desk.signs(settings.id)
+        self._desk = household.desk
         self._labels = settings.labels
         self._recorder = recorder
         self._shared = shared
@@ -90,10 +96,17 @@ class DeviceContext:
 
     def emit(self, observation: Observation) -> Receipt:
         """Accept an observation; await the receipt to know that it is on flash."""
-        receipt = self._recorder.record(observation, self.device, self._labels)
+        if observation.kind is Kind.CALL:
+            receipt = self._desk.call(self.device, self._labels, observation)
+        else:
+            receipt = self._recorder.record(observation, self.device, self._labels)
         self.health.events += 1
         self.health.last_event_uptime_ms = uptime_now_ms()
         return receipt
+
+    def cancel_calls(self) -> bool:
+        """The person takes back the calls of this device; False if it is too late for all."""
+        return self._desk.cancel(self.device)
 
     def online(self, **detail: str | int | float) -> None:
         """The device answers; an event if it did not before."""
@@ -125,15 +138,20 @@ class DeviceContext:
 class Supervisor:
     """All devices of this gateway."""
 
-    def __init__(self, recorder: Recorder, health: Health, notes: Path) -> None:
+    def __init__(
+        self, recorder: Recorder, health: Health, notes: Path, household: Household
+    ) -> None:
         """No device yet.
 
         Args:
             recorder: where they tell what they see.
             health: where it is known how they are.
             notes: folder of what they must remember.
+            household: what goes on in the home beyond each of them.
         """
         self._recorder = recorder
+        self._household = household
+        self._running: dict[str, Driver] = {}
         self._notes = notes
         self._health = health
         self._shared = Shared()
@@ -155,6 +173,7 @@ class Supervisor:
             recorder=self._recorder,
             shared=self._shared,
             health=health,
+            household=self._household,
         )
         self._plans.append((driver, options, context))
 
@@ -167,6 +186,15 @@ class Supervisor:
         finally:
             await self._shared.close()
 
+    async def command(
+        self, device: str, name: str, arguments: Mapping[str, Scalar]
+    ) -> dict[str, Scalar]:
+        """Have a device do something; DriverError if there is none, or it cannot or it failed."""
+        driver = self._running.get(device)
+        if driver is None:
+            raise DriverError(f"there is no device {device!r}")
+        return await driver.command(name, arguments)
+
     async def _keep_running(
         self, driver: type[Driver], options: msgspec.Struct, context: DeviceContext
     ) -> None:
@@ -175,7 +203,8 @@ class Supervisor:
         while True:
             started = clock.time()
             try:
-                await driver(options, context).run()
+                running = self._running[context.device] = driver(options, context)
+                await running.run()
             except asyncio.CancelledError:
                 if _is_cancelled():
                     raise

@@ -20,7 +20,7 @@ STATUS = {"gateway": "gw-1", "devices": {"band-1": {"state": "online", "reason":
 
 @pytest.fixture
 async def server(tmp_path):
-    server = ControlServer(str(tmp_path / "run" / "control.sock"), {"status": lambda: STATUS})
+    server = ControlServer(str(tmp_path / "run" / "control.sock"), {"status": lambda _: STATUS})
     await server.start()
     yield server
     await server.close()
@@ -51,6 +51,13 @@ async def test_status(server, path):
 async def test_many_ask_at_once(server, path):
     answers = await asyncio.gather(*(asyncio.to_thread(ask, path, "status") for _ in range(20)))
     assert answers == [STATUS] * 20
+
+
+async def test_a_question_carries_what_it_needs(tmp_path, path):
+    server = ControlServer(path, {"twice": lambda request: {"is": 2 * request["of"]}})
+    await server.start()
+    assert await asyncio.to_thread(ask, path, "twice", of=21) == {"is": 42}
+    await server.close()
 
 
 async def test_an_unknown_question(server, path):
@@ -121,7 +128,7 @@ async def test_what_a_killed_daemon_left_behind(tmp_path, path):
         stale.bind(path)
     with pytest.raises(ControlError, match="refused"):
         await asyncio.to_thread(ask, path, "status")
-    server = ControlServer(path, {"status": lambda: STATUS})
+    server = ControlServer(path, {"status": lambda _: STATUS})
     await server.start()
     assert await asyncio.to_thread(ask, path, "status") == STATUS
     await server.close()
@@ -214,10 +221,10 @@ def test_a_daemon_that_hangs(path, monkeypatch):
 async def test_an_answer_that_breaks_is_not_the_end(tmp_path, path):
     """A bug in whoever collects the facts: that question fails, the next one is answered."""
 
-    def broken() -> dict[str, object]:
+    def broken(_request) -> dict[str, object]:
         raise RuntimeError("a bug")
 
-    server = ControlServer(path, {"broken": broken, "status": lambda: STATUS})
+    server = ControlServer(path, {"broken": broken, "status": lambda _: STATUS})
     await server.start()
     heard = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))

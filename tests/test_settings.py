@@ -17,11 +17,15 @@ from gateway.journal.geometry import MIN_QUOTA
 from gateway.model import Event, Kind, Stamp, TimeQuality
 from gateway.plan import plan
 from gateway.settings import (
+    AnnounceSettings,
     BusSettings,
+    CallSettings,
     ControlSettings,
     DeviceSettings,
     GatewaySettings,
     JournalSettings,
+    RemindersSettings,
+    SupervisionSettings,
     UplinkSettings,
     load,
     parse,
@@ -66,8 +70,12 @@ def test_the_example_is_sound():
         "bthome",
         "button",
         "cjt188",
+        "contact",
         "mbus",
         "modbus",
+        "modem",
+        "signal",
+        "speaker",
         "wristband",
     }
 
@@ -78,18 +86,31 @@ NO_DEFAULTS = frozenset({"ca", "cert", "key"})  # shown, and empty by default
 def test_what_the_example_leaves_out_are_the_defaults():
     """A comment `# key = value` in the example is what holds without it."""
     text = EXAMPLE.read_text("utf-8")
-    as_told = re.sub(r"^# (?=\[control\]|[a-z_]+ = )", "", text, flags=re.MULTILINE)
+    as_told = re.sub(r"^# (?=\[[a-z]+\]|[a-z_]+ = )", "", text, flags=re.MULTILINE)
     assert as_told.count("\n# ") < text.count("\n# ") - 15
     told, read = parse(as_told), parse(text)
     empty = msgspec.structs.replace(told.uplink, **dict.fromkeys(NO_DEFAULTS, ""))
     assert (told.gateway, told.journal, told.control) == (read.gateway, read.journal, read.control)
+    assert (told.calls, told.supervision) == (read.calls, read.supervision)
+    assert (told.announce, told.reminders) == (read.announce, read.reminders)
     assert (empty, told.buses) == (read.uplink, read.buses)
     for full, short in zip(plan(told), plan(read), strict=True):
         assert full.options == short.options
 
 
 @pytest.mark.parametrize(
-    "section", [GatewaySettings, JournalSettings, UplinkSettings, ControlSettings, BusSettings]
+    "section",
+    [
+        GatewaySettings,
+        JournalSettings,
+        UplinkSettings,
+        ControlSettings,
+        CallSettings,
+        SupervisionSettings,
+        AnnounceSettings,
+        RemindersSettings,
+        BusSettings,
+    ],
 )
 def test_the_example_names_every_key(section):
     text = EXAMPLE.read_text("utf-8")
@@ -99,7 +120,21 @@ def test_the_example_names_every_key(section):
     assert "allow_plaintext" in text
 
 
-@pytest.mark.parametrize("driver", ["bthome", "button", "cjt188", "mbus", "modbus", "wristband"])
+@pytest.mark.parametrize(
+    "driver",
+    [
+        "bthome",
+        "button",
+        "cjt188",
+        "contact",
+        "mbus",
+        "modbus",
+        "modem",
+        "signal",
+        "speaker",
+        "wristband",
+    ],
+)
 def test_the_example_names_every_key_of_its_drivers(driver):
     names = {field.encode_name for field in msgspec.structs.fields(load_driver(driver).Settings)}
     told = set(re.findall(r"^(?:# )?([a-z_]+) = ", EXAMPLE.read_text("utf-8"), re.MULTILINE))

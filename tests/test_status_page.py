@@ -19,6 +19,8 @@ def status(lane: LaneStatus = LANE, **journal: list[str]) -> dict:
         "gateway": "hil-home",
         "clock": "synchronised",
         "uplink": {"connected": False, "last_error": "refused"},
+        "testing": False,
+        "calls": [],
         "journal": {
             "bytes_written": 4096,
             "set_aside": [],
@@ -63,3 +65,14 @@ def test_the_page_is_chinese_where_the_fitter_is(monkeypatch):
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
     lane = msgspec.structs.replace(LANE, unwritten=2)
     assert "未写入存储卡 2" in _page(status(lane))
+
+
+def test_open_calls_and_test_mode_are_said():
+    calls = [
+        {"call": "c0badcafe", "device": "call-bedroom", "state": "delivered", "presses": 2},
+        {"call": "c00000001", "device": "call-bath", "state": None, "presses": 1},
+    ]
+    page = _page(status() | {"calls": calls, "testing": True})
+    assert "CALL c0badcafe call-bedroom: delivered\n" in page
+    assert "CALL c00000001 call-bath: not stored yet\n" in page
+    assert "TEST MODE" in page

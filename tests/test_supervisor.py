@@ -15,7 +15,7 @@ from gateway import supervisor as supervisor_module
 from gateway.clock import SystemClock
 from gateway.codec import decode_event, encode_event
 from gateway.driver import Driver, NoSettings
-from gateway.errors import DeviceSilent, JournalSaturated, LinkLost
+from gateway.errors import DeviceSilent, DriverError, JournalSaturated, LinkLost
 from gateway.health import DeviceHealth, Health
 from gateway.journal import Journal
 from gateway.model import Event, Kind, Lane, Measurement, Observation
@@ -62,13 +62,38 @@ class MemoryRecorder:
                 await self._changed.wait()
 
 
+class PlainHousehold:
+    """A home in which calls are events and nothing comes of them."""
+
+    def __init__(self, recorder) -> None:
+        self.desk = self
+        self.recorder = recorder
+        self.cancelled: list[str] = []
+
+    def of(self):
+        return self
+
+    def signs(self, device=None):
+        return self
+
+    def call(self, device, labels, seen):
+        return self.recorder.record(seen, device, labels)
+
+    def cancel(self, device) -> bool:
+        self.cancelled.append(device)
+        return True
+
+
 class Rig:
     """A supervisor whose restarts take no time, over a recorder in memory."""
 
     def __init__(self) -> None:
         self.recorder = MemoryRecorder()
         self.health = Health("g", None, None)
-        self.supervisor = Supervisor(self.recorder, self.health, Path("/nonexistent"))
+        self.household = PlainHousehold(self.recorder)
+        self.supervisor = Supervisor(
+            self.recorder, self.health, Path("/nonexistent"), self.household
+        )
         self.task: asyncio.Task | None = None
 
     def add(self, device: str, driver: type[Driver], bus: BusSettings | None = None, **labels):
@@ -305,6 +330,7 @@ def context_over(recorder: MemoryRecorder, shared: Shared | None = None) -> Devi
         recorder=recorder,
         shared=shared or Shared(),
         health=DeviceHealth(),
+        household=PlainHousehold(recorder),
     )
 
 
@@ -498,7 +524,7 @@ async def test_a_driver_finds_its_notes_again_and_no_other_drivers(rig, tmp_path
                 enough.set()
             raise DeviceSilent("again")
 
-    rig.supervisor = Supervisor(rig.recorder, rig.health, tmp_path)
+    rig.supervisor = Supervisor(rig.recorder, rig.health, tmp_path, rig.household)
     rig.add("one", Noting)
     rig.add("two", Noting)
     rig.start()
@@ -523,7 +549,9 @@ async def test_into_a_real_journal(tmp_path, monkeypatch):
             durable.set()
             raise LinkLost("unplugged")
 
-    supervisor = Supervisor(Recorder(journal, clock), Health("g", journal, clock), tmp_path)
+    recorder = Recorder(journal, clock)
+    household = PlainHousehold(recorder)
+    supervisor = Supervisor(recorder, Health("g", journal, clock), tmp_path, household)
     settings = DeviceSettings("call-bedroom", "x", room="bedroom")
     supervisor.add(Calling, NoSettings(), settings, None)
     running = asyncio.create_task(supervisor.run())
@@ -535,3 +563,49 @@ async def test_into_a_real_journal(tmp_path, monkeypatch):
     (call, *_) = journal.read(Lane.URGENT, 0, 1 << 16).payloads
     assert decode_event(call).labels == {"room": "bedroom"}
     journal.close()
+
+
+class Obedient(Driver):
+    """Does what it is told, and remembers."""
+
+    summary = "test"
+    orders: ClassVar[list] = []
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def command(self, name, arguments):
+        self.orders.append((self.context.device, name, arguments))
+        return {"heard": name}
+
+
+async def test_a_device_is_commanded_by_name(rig):
+    rig.add("bell", Obedient)
+    rig.add("deaf", Quiet)
+    with pytest.raises(DriverError, match="no device 'bell'"):  # not running yet
+        await rig.supervisor.command("bell", "ring", {})
+    rig.start()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert await rig.supervisor.command("bell", "ring", {"times": 3}) == {"heard": "ring"}
+    assert Obedient.orders[-1] == ("bell", "ring", {"times": 3})
+    with pytest.raises(DriverError, match="does not know 'ring'"):
+        await rig.supervisor.command("deaf", "ring", {})
+    with pytest.raises(DriverError, match="no device 'none'"):
+        await rig.supervisor.command("none", "ring", {})
+
+
+class Quiet(Driver):
+    """Runs, and knows no command."""
+
+    summary = "test"
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
+def test_calls_go_by_the_desk_and_are_taken_back_there():
+    context = context_over(MemoryRecorder())
+    context.emit(Observation(Kind.CALL, detail={"cause": "button"}))
+    assert context.cancel_calls() is True
+    assert context._desk.cancelled == ["d"]

@@ -66,5 +66,5 @@ def test_the_user_and_its_groups_are_made(tmp_path):
     users = (tmp_path / "etc/passwd").read_text()
     groups = (tmp_path / "etc/group").read_text()
     assert re.search(r"(?m)^hearth:.*:/var/lib/hearth:.*nologin$", users)
-    for group in ("gpio", "dialout", "bluetooth"):
+    for group in ("gpio", "dialout", "bluetooth", "audio"):
         assert re.search(rf"(?m)^{group}:.*\bhearth$", groups), group

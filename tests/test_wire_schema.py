@@ -17,8 +17,9 @@ from typing import Any
 
 import cbor2
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import assume, given
-from wire_strategies import acks, batches, events, gaps, texts
+from wire_strategies import acks, batches, commands, events, gaps, replies, texts
 
 from gateway.codec import (
     decode_ack,
@@ -29,21 +30,38 @@ from gateway.codec import (
     encode_event,
     observe_gap,
 )
+from gateway.commands.signature import PrivateKey
+from gateway.commands.wire import (
+    Command,
+    Outcome,
+    Reply,
+    decode_command,
+    decode_envelope,
+    decode_reply,
+    encode_command,
+    encode_envelope,
+    encode_reply,
+)
 from gateway.errors import DecodeError
 from gateway.model import Ack, Batch, Event, Kind, Lane, Measurement, Stamp, TimeQuality
 
 GOLDEN = Path(__file__).parent / "fixtures" / "wire-v1"
 SCHEMA = Path(__file__).parent.parent / "config" / "event.cddl"
+KEY = PrivateKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))  # signs golden commands
+Wired = Event | Batch | Ack | Command | Reply
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 
 
 # --- golden files -------------------------------------------------------------------------------
 
 
-def described(name: str) -> Event | Batch | Ack:
+def described(name: str) -> Wired:
     """The object that a JSON file describes."""
     fields = json.loads((GOLDEN / f"{name}.json").read_text("utf-8"))
-    return {"event": event_of, "batch": batch_of, "ack": ack_of}[name.partition("-")[0]](fields)
+    makers = {
+        "event": event_of, "batch": batch_of, "ack": ack_of, "command": command_of, "reply": reply_of,
+    }  # fmt: skip
+    return makers[name.partition("-")[0]](fields)
 
 
 def event_of(fields: dict[str, Any]) -> Event:
@@ -78,16 +96,31 @@ def ack_of(fields: dict[str, Any]) -> Ack:
     return Ack(journal, lane, fields["first"], fields["last"])
 
 
-def written(item: Event | Batch | Ack) -> bytes:
-    if isinstance(item, Event):
-        return encode_event(item)
-    return encode_batch(item) if isinstance(item, Batch) else encode_ack(item)
+def command_of(fields: dict[str, Any]) -> Command:
+    return Command(**{**fields, "id": bytes.fromhex(fields["id"])})
 
 
-def read(name: str, data: bytes) -> Event | Batch | Ack:
-    if name.startswith("event"):
-        return decode_event(data)
-    return decode_batch(data)[0] if name.startswith("batch") else decode_ack(data)
+def reply_of(fields: dict[str, Any]) -> Reply:
+    fields = {**fields, "id": bytes.fromhex(fields["id"]), "outcome": Outcome[fields["outcome"]]}
+    return Reply(**fields)
+
+
+def written(item: Wired) -> bytes:
+    if isinstance(item, Command):
+        return encode_envelope(KEY.sign(encode_command(item)))
+    writers = {Event: encode_event, Batch: encode_batch, Ack: encode_ack, Reply: encode_reply}
+    return writers[type(item)](item)
+
+
+def read(name: str, data: bytes) -> Wired:
+    readers = {
+        "event": decode_event,
+        "batch": lambda data: decode_batch(data)[0],
+        "ack": decode_ack,
+        "command": lambda data: decode_command(decode_envelope(data).body),
+        "reply": decode_reply,
+    }
+    return readers[name.partition("-")[0]](data)
 
 
 def write_golden(name: str) -> None:
@@ -97,7 +130,9 @@ def write_golden(name: str) -> None:
 
 
 def test_there_are_golden_files():
-    assert {name.partition("-")[0] for name in NAMES} == {"event", "batch", "ack"}
+    assert {name.partition("-")[0] for name in NAMES} == {
+        "event", "batch", "ack", "command", "reply",
+    }  # fmt: skip
     assert sorted(path.stem for path in GOLDEN.glob("*.cbor")) == NAMES
 
 
@@ -109,6 +144,12 @@ def test_golden_bytes_are_written(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_bytes_are_read(name):
     assert repr(read(name, (GOLDEN / f"{name}.cbor").read_bytes())) == repr(described(name))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("command")])
+def test_golden_commands_are_signed(name):
+    envelope = decode_envelope((GOLDEN / f"{name}.cbor").read_bytes())
+    assert KEY.public.verifies(envelope)
 
 
 # --- the schema ---------------------------------------------------------------------------------
@@ -127,7 +168,7 @@ def judge():
 def test_golden_files_follow_the_schema(judge, name):
     data = (GOLDEN / f"{name}.cbor").read_bytes()
     assert not judge(name.partition("-")[0], data)
-    assert not judge(None, data)  # whichever of the three it is
+    assert not judge(None, data)  # whichever of them it is
 
 
 def encoded(event: Event) -> bytes:
@@ -166,9 +207,26 @@ def test_acks_follow_the_schema(judge, ack):
     assert not judge("ack", encode_ack(ack))
 
 
+@given(commands)
+def test_commands_follow_the_schema(judge, command):
+    assert not judge("command-body", encode_command(command))
+    assert not judge("command", written(command))
+
+
+@given(replies)
+def test_replies_follow_the_schema(judge, reply):
+    try:
+        data = encode_reply(reply)
+    except DecodeError:  # too large, which CDDL cannot say
+        assume(False)
+    assert not judge("reply", data)
+
+
 EVENT = {0: 2, 1: "m", 2: b"bootboot", 3: 5, 4: 6, 5: 0}
 GAP = {**EVENT, 0: 3, 8: {"lane": "urgent", "first": 1, "last": 2, "reason": "quota"}}
 JOURNAL = bytes(16)
+BODY = [1, "g", bytes(16), "call.accept", 5, 6, "desk-1", {"a": 1, "b": [{"c": "x"}]}]
+SIGNATURE = bytes(64)
 
 # What the schema must refuse; the decoder does, too, so that the two say the same.
 FOREIGN_EVENTS = {
@@ -238,7 +296,55 @@ FOREIGN_MESSAGES = {
     "ack of 65 bits": ("ack", [1, JOURNAL, 0, 1, 2**63]),
     "ack of lane 2": ("ack", [1, JOURNAL, 2, 1, 1]),
     "ack of 6": ("ack", [1, JOURNAL, 0, 1, 1, 1]),
+    "command of version 2": ("command", [2, cbor2.dumps(BODY), SIGNATURE]),
+    "command with a short signature": ("command", [1, cbor2.dumps(BODY), bytes(63)]),
+    "command of 4": ("command", [1, cbor2.dumps(BODY), SIGNATURE, 0]),
+    "command without a wrapping": ("command", [1, BODY, SIGNATURE]),
+    "command of junk": ("command", [1, b"\xff", SIGNATURE]),
+    "reply of version 2": ("reply", [2, JOURNAL, 0, "", {}]),
+    "reply with a short id": ("reply", [1, b"j", 0, "", {}]),
+    "reply with an outcome of the future": ("reply", [1, JOURNAL, 4, "", {}]),
+    "reply without a reason": ("reply", [1, JOURNAL, 1, None, {}]),
+    "reply with a nested result": ("reply", [1, JOURNAL, 0, "", {"a": [1]}]),
+    "reply of 4": ("reply", [1, JOURNAL, 0, ""]),
 }
+
+# In place of BODY's own item.
+FOREIGN_BODIES = {
+    "version 2": (0, 2),
+    "no gateway": (1, ""),
+    "a short id": (2, b"id"),
+    "a name in capitals": (3, "Call"),
+    "a name with an empty word": (3, "call."),
+    "a name of a topic": (3, "call/accept"),
+    "issued as float": (4, 5.0),
+    "issued before 1970": (4, -1),
+    "expires far off": (5, 2**48 + 1),
+    "nobody": (6, ""),
+    "arguments as a list": (7, []),
+    "33 arguments": (7, {str(n): n for n in range(33)}),
+    "257 rows": (7, {"a": [{}] * 257}),
+    "33 in a row": (7, {"a": [{str(n): n for n in range(33)}]}),
+    "a list of numbers": (7, {"a": [1]}),
+    "a map": (7, {"a": {"b": 1}}),
+    "a list in a row": (7, {"a": [{"b": [1]}]}),
+    "bytes": (7, {"a": b"x"}),
+    "null": (7, {"a": None}),
+    "infinite": (7, {"a": float("inf")}),
+    "key as number": (7, {5: "x"}),
+    "a tag": (7, {"a": cbor2.CBORTag(55799, 1)}),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN_BODIES)
+def test_schema_and_decoder_refuse_the_same_bodies(judge, name):
+    place, item = FOREIGN_BODIES[name]
+    data = cbor2.dumps([*BODY[:place], item, *BODY[place + 1 :]])
+    assert not judge("command-body", cbor2.dumps(BODY))
+    assert judge("command-body", data)
+    assert judge("command", cbor2.dumps([1, data, SIGNATURE]))
+    with pytest.raises(DecodeError):
+        decode_command(data)
 
 
 @pytest.mark.parametrize("name", FOREIGN_MESSAGES)

@@ -7,6 +7,7 @@ from enum import IntEnum
 from hypothesis import strategies as st
 
 from gateway.codec import MAX_BATCH_EVENTS, MAX_SEQ
+from gateway.commands.wire import Command, Outcome, Reply
 from gateway.model import (
     Ack,
     Batch,
@@ -54,6 +55,28 @@ acks = st.builds(
     st.binary(min_size=16, max_size=16),
     lanes,
     st.tuples(seqs, seqs),
+)
+
+ids = st.binary(min_size=16, max_size=16)
+words = st.from_regex(r"[a-z][a-z0-9_]{0,9}(\.[a-z][a-z0-9_]{0,9}){0,3}", fullmatch=True)
+instants = st.integers(0, MS_LIMIT)
+rows = st.lists(st.dictionaries(texts, scalars, max_size=4), max_size=4)
+commands = st.builds(
+    Command,
+    gateway=texts,
+    id=ids,
+    name=words,
+    issued_ms=instants,
+    expires_ms=instants,
+    who=texts,
+    arguments=st.dictionaries(texts, scalars | rows, max_size=4),
+)
+replies = st.builds(
+    Reply,
+    id=ids,
+    outcome=st.sampled_from(Outcome),
+    reason=st.just("") | texts,
+    result=st.dictionaries(texts, scalars, max_size=4),
 )
 
 

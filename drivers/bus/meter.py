@@ -28,6 +28,8 @@ from gateway.errors import (
 from gateway.model import Kind, Measurement, Observation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from drivers.bus.bus import Bus
     from gateway.driver import Context
     from gateway.model import Scalar
@@ -106,6 +108,14 @@ class MeterDriver(Driver):
             hint = "a serial server that passes bytes on is reached by socket://"
             raise DriverError(what, where=self.context.device, hint=hint)
         return shared.at(parse_line(self.settings.line)) if self.settings.line else shared
+
+    async def command(self, name: str, arguments: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """`read`: one reading now, beside the polls; it is told as any other."""
+        if name != "read":
+            return await super().command(name, arguments)
+        reading = await self._read_with_retries(self.bus)
+        self._report(reading)
+        return {it.name: it.value for it in reading.measurements}
 
     async def run(self) -> None:
         """Poll until cancelled; a port that is gone is tried again at every poll."""

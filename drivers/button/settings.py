@@ -6,18 +6,25 @@ from typing import Annotated, Literal
 
 import msgspec
 
-Offset = Annotated[int, msgspec.Meta(ge=0, le=4095)]
+from drivers.gpio.settings import InputSettings, Offset
+
+Action = Literal["call", "cancel", "acknowledge", "news", "none"]
+Seconds = Annotated[float, msgspec.Meta(ge=0.1, le=10)]
 
 
-class ButtonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A button on a GPIO line, and the light that tells the person: your call is kept."""
+class ButtonSettings(InputSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A button, what its presses mean, and the light that tells how a call stands."""
 
-    offset: Offset  # of the line within its chip
-    chip: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] = "gpiochip0"
-    bias: Literal["pull-up", "pull-down", "disabled", "as-is"] = "pull-up"
-    active: Literal["low", "high"] = "low"  # level of the wire while pressed
-    # s. Push buttons bounce for up to 20 ms, by the datasheets; 30 ms leaves room and is not felt.
-    debounce: Annotated[float, msgspec.Meta(ge=0.001, le=1)] = 0.03
+    active: Literal["low", "high"] = "low"  # level of the wire at `offset` while pressed
     light: Offset | None = None  # an output line on the same chip
-    light_time: Annotated[float, msgspec.Meta(gt=0, le=60)] = 3.0  # s; long enough to be noticed
     stuck_after: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0  # s; nobody presses so long
+    # What each kind of press does. While all are calls, a press calls at its first edge.
+    short: Action = "call"
+    long: Action = "call"
+    double: Action = "call"
+    # s held. Telephones take half a second for long; a frightened person pushes hard, and is to be
+    # taken for one who wants anything but a call only if that was meant.
+    long_press: Seconds = 2.0
+    # s between the end of a press and the next. Desktops take up to half a second for a double
+    # click from fingers that are young.
+    double_window: Seconds = 0.6

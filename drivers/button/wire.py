@@ -1,115 +1,109 @@
-"""Edges of one line in; presses, a stuck button and lost edges out. Pure: time comes with the call.
+"""Presses in; short, long and double ones out. Pure: time comes with the call.
 
-A button is a piece of bent metal: it bounces for some milliseconds when pressed and again when
-released, and an old one chatters for as long as it is held. The kernel's debounce takes most of
-that away, but not every chip driver does it the same, so it is done once more here:
+A class that makes no difference is not waited for: a press is decided as soon as all it can still
+become does the same. So a button all of whose presses are calls decides at the first edge, and one
+whose long press takes a call back decides a short one when it is released.
 
-- The first active edge after a quiet line is a press, reported at once. A person must never wait
-  for a time-out.
-- Until the line has been inactive and quiet for `debounce_ns`, everything else is the same press.
-- A line that has not been quiet for `stuck_ns` since the press is stuck: pressed by a fallen
-  cupboard, short-circuited, or chattering. That is a fault, not a call.
-- A line that is active when watching starts is no press: nobody knows how old it is. If it stays
-  so, it is stuck.
-- The kernel numbers the edges of a line; a jump in the numbers is edges it had to throw away. When
-  edges are lost, doubt is decided for a call.
+No press is lost by this. Each belongs to exactly one decision, and whatever is in doubt - edges are
+missing, a wire is broken, the button stays pressed - is decided for a call.
 
 All times are nanoseconds of CLOCK_MONOTONIC.
 """
 
 from __future__ import annotations
 
-from enum import Enum, auto
-from typing import NamedTuple
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-class Edge(NamedTuple):
-    """One change of the line, as the kernel saw it."""
+class Press(StrEnum):
+    """How somebody pressed."""
 
-    active: bool  # True: the button closed
+    SHORT = "short"
+    LONG = "long"
+    DOUBLE = "double"
+    DOUBTFUL = "doubtful"
+
+
+class Decision(NamedTuple):
+    """What a press is, and when it began."""
+
+    press: Press
+    action: str
     at_ns: int
-    seqno: int  # 1 for the first edge since the line was requested, then without a hole
 
 
-class Change(Enum):
-    """What an edge, or time without one, turned out to mean."""
+class Presses:
+    """The press that goes on, and what it can still become."""
 
-    PRESSED = auto()
-    STUCK = auto()
-    UNSTUCK = auto()
-    LOST = auto()  # edges went missing
-    INTACT = auto()  # a quiet line again after LOST
-
-
-class Contact:
-    """The state of one button contact."""
-
-    def __init__(self, *, active: bool, now_ns: int, debounce_ns: int, stuck_ns: int) -> None:
-        self._debounce_ns = debounce_ns
-        self._stuck_ns = stuck_ns
-        self._active = active
-        self._seqno = 0
-        self._last_edge_ns = now_ns
-        self._busy_since_ns = now_ns if active else None
-        self._stuck = False
-        self._lost = False
+    def __init__(self, actions: Mapping[Press, str], *, long_ns: int, double_ns: int) -> None:
+        """Args: actions: what short, long and double presses do."""
+        self._actions = actions
+        self._long_ns = long_ns
+        self._double_ns = double_ns
+        self._can_be: tuple[Press, ...] = ()  # none: nothing is undecided
+        self._began_ns = 0
+        self._held = False
+        self._deadline_ns: int | None = None
+        self._calls = True  # the last decision was a call
 
     @property
     def deadline_ns(self) -> int | None:
-        """When `tick` has something to find out; None while the line is quiet."""
-        if self._busy_since_ns is None:
-            return None
-        moments = []
-        if not self._active:
-            moments.append(self._last_edge_ns + self._debounce_ns)
-        if not self._stuck:
-            moments.append(self._busy_since_ns + self._stuck_ns)
-        return min(moments, default=None)
+        """When `tick` decides; None if nothing is undecided."""
+        return self._deadline_ns
 
-    def edge(self, edge: Edge) -> list[Change]:
-        """One edge, in the order of the kernel."""
-        changes = self.tick(edge.at_ns)
-        lost = edge.seqno != self._seqno + 1
-        if lost and not self._lost:
-            self._lost = True
-            changes.append(Change.LOST)
-        if self._is_press(edge, lost=lost):
-            self._busy_since_ns = edge.at_ns
-            changes.append(Change.PRESSED)
-        self._active = edge.active
-        self._seqno = edge.seqno
-        self._last_edge_ns = edge.at_ns
-        return changes
+    def pressed(self, at_ns: int, *, doubtful: bool = False) -> list[Decision]:
+        """A press began."""
+        decided = self.tick(at_ns)
+        unseen = self._held and self._can_be  # the release of the press before
+        self._held = True
+        if doubtful or unseen:
+            return decided + self._give_up() + self._call(at_ns)
+        if self._can_be:
+            return decided + self._narrow((Press.DOUBLE,), None)
+        self._began_ns = at_ns
+        every = (Press.SHORT, Press.LONG, Press.DOUBLE)
+        return decided + self._narrow(every, at_ns + self._long_ns)
 
-    def tick(self, now_ns: int) -> list[Change]:
-        """Time passed without an edge."""
-        changes: list[Change] = []
-        since_ns = self._busy_since_ns
-        if since_ns is None:
-            return changes
-        if not self._active and now_ns - self._last_edge_ns >= self._debounce_ns:
-            changes += self._settle()
-        elif not self._stuck and now_ns - since_ns >= self._stuck_ns:
-            self._stuck = True
-            changes.append(Change.STUCK)
-        return changes
+    def released(self, at_ns: int) -> list[Decision]:
+        """It ended."""
+        decided = self.tick(at_ns)
+        was_held, self._held = self._held, False
+        if was_held and self._can_be:
+            decided += self._narrow((Press.SHORT, Press.DOUBLE), at_ns + self._double_ns)
+        return decided
 
-    def _is_press(self, edge: Edge, *, lost: bool) -> bool:
-        if self._busy_since_ns is None:
-            return edge.active or lost
-        if edge.active and self._active:
-            # Active twice: the release between was lost, or the press fell between the request of
-            # the line and the first look at its level.
-            bounced = lost and edge.at_ns - self._last_edge_ns < self._debounce_ns
-            return not bounced
-        return False
+    def stuck(self, at_ns: int) -> list[Decision]:
+        """It does not end: a call, unless it was one already."""
+        decided = self.tick(at_ns) + self._give_up()
+        if self._held and not self._calls:
+            decided += self._call(self._began_ns)
+        return decided
 
-    def _settle(self) -> list[Change]:
-        changes: list[Change] = []
-        if self._stuck:
-            changes.append(Change.UNSTUCK)
-        if self._lost:
-            changes.append(Change.INTACT)
-        self._busy_since_ns = None
-        self._stuck = self._lost = False
-        return changes
+    def tick(self, now_ns: int) -> list[Decision]:
+        """Time passed."""
+        if self._deadline_ns is None or now_ns < self._deadline_ns:
+            return []
+        return self._narrow((Press.LONG,) if self._held else (Press.SHORT,), None)
+
+    def _narrow(self, can_be: tuple[Press, ...], deadline_ns: int | None) -> list[Decision]:
+        actions = {self._actions[press] for press in can_be}
+        if len(actions) > 1:
+            self._can_be, self._deadline_ns = can_be, deadline_ns
+            return []
+        self._can_be, self._deadline_ns = (), None
+        (action,) = actions
+        self._calls = action == "call"
+        return [Decision(can_be[0], action, self._began_ns)]
+
+    def _give_up(self) -> list[Decision]:
+        """What is undecided will not be known any more."""
+        return self._call(self._began_ns) if self._can_be else []
+
+    def _call(self, at_ns: int) -> list[Decision]:
+        self._can_be, self._deadline_ns = (), None
+        self._calls = True
+        return [Decision(Press.DOUBTFUL, "call", at_ns)]

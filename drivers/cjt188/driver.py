@@ -27,9 +27,12 @@ from gateway.model import Measurement
 from gateway.settings import Seconds  # noqa: TC001 - msgspec reads the annotations
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from drivers.bus.bus import Bus
     from drivers.cjt188.profile import Profile
     from gateway.driver import Context
+    from gateway.model import Scalar
 
 # 14 digits as printed; not AA, which every meter on the line would answer to at once.
 Address = Annotated[str, msgspec.Meta(pattern=r"^(?:(?![Aa]{2})[0-9A-Fa-f]{2}){7}\Z")]
@@ -110,6 +113,16 @@ class Cjt188Driver(MeterDriver):
         except TimeoutError as error:
             what = f"the valve is not {_valve(closed=not opened)} after {VALVE_TURN_S:g} s"
             raise DeviceRefused(what, where=self._where) from error
+
+    async def command(self, name: str, arguments: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """`valve`: `open` true or false, as `set_valve`; `read`."""
+        if name != "valve":
+            return await super().command(name, arguments)
+        opened = arguments.get("open")
+        if not isinstance(opened, bool):
+            raise DriverError("open: true or false", where=self._where)
+        await self.set_valve(opened=opened)
+        return {}
 
     async def _poll(self, bus: Bus) -> float:
         """As every meter; then its alarms and, once a month, its months."""

@@ -95,6 +95,13 @@ class ModbusDriver(MeterDriver):
         """
         await self._writer.write(self.bus, values)
 
+    async def command(self, name: str, arguments: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """`write`: values by name, as `write`; `read`."""
+        if name != "write":
+            return await super().command(name, arguments)
+        await self.write(arguments)
+        return {}
+
     async def _poll(self, bus: Bus) -> float:
         """As every meter; then its alarms."""
         self._latest = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drivers.ble.grace import RADIO_GRACE_S, Grace
 from drivers.ble.radio import Radio
@@ -27,8 +27,11 @@ from gateway.driver import Driver
 from gateway.errors import DeviceRefused, DeviceSilent, DriverError, HearthError, LinkLost
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from drivers.ble.advert import Advert
     from gateway.driver import Context
+    from gateway.model import Scalar
 
 # A band that walked out of the room is back within seconds more often than not, so the first try
 # is early; one that is gone for the night costs the radio a scan a minute.
@@ -47,11 +50,25 @@ class WristbandDriver(Driver):
         """The profile must exist; SettingsError if it does not."""
         check_profile(settings.profile)
 
+    def __init__(self, settings: Any, context: Context) -> None:
+        super().__init__(settings, context)
+        self._band: _Band | None = None
+
+    async def command(self, name: str, arguments: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """`vibrate` and `identify`: the band vibrates, if it is connected and can."""
+        if name not in {"vibrate", "identify"}:
+            return await super().command(name, arguments)
+        session = self._band.session if self._band else None
+        if session is None:
+            raise DeviceSilent("it is not connected now", where=self.settings.address)
+        await session.vibrate()
+        return {}
+
     async def run(self) -> None:
         """Keep the band connected until cancelled; LinkLost when there is no radio."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                band = _Band(self.settings, self.context, tasks)
+                band = self._band = _Band(self.settings, self.context, tasks)
                 try:
                     await band.keep_connected()
                 except HearthError:
@@ -68,6 +85,7 @@ class _Band:
         self, settings: WristbandSettings, context: Context, tasks: asyncio.TaskGroup
     ) -> None:
         self.caller = Caller(context, tasks, self._well)
+        self.session: Session | None = None  # while there is a connection
         self._settings = settings
         self._context = context
         self._wearer = Wearer()
@@ -102,9 +120,11 @@ class _Band:
         self._grace.renew()
         self._whereabouts.connected()
         session = Session(self._settings, self._context, link, self._wearer, self.caller)
+        self.session = session
         try:
             return await session.run(SystemClock())
         finally:
+            self.session = None
             if session.told:  # a band that connects and says nothing is not one that works
                 self._backoff.reset()
             self._whereabouts.lost()

@@ -197,6 +197,13 @@ class Session:
             await self._asker.write([command])
         self._wearer.undelivered.discard(delivered)
 
+    async def vibrate(self) -> None:
+        """Let the band vibrate; DeviceRefused if it cannot."""
+        command = self._family.vibrate(on=True)
+        if command is None:
+            raise DeviceRefused("this kind of band cannot vibrate", where=self._settings.address)
+        await self._asker.write([command])
+
     # --- what is told
 
     async def _listen(self) -> str:

@@ -16,7 +16,20 @@ from gateway.errors import HearthError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("run", "check", "status", "devices", "probe", "journal", "collect", "demo")
+COMMANDS = (
+    "run",
+    "check",
+    "status",
+    "devices",
+    "probe",
+    "test",
+    "journal",
+    "collect",
+    "send",
+    "keys",
+    "phrases",
+    "demo",
+)
 
 # A thread that decodes a backlog must not keep a call waiting: Python's 5 ms between two chances of
 # another thread are most of a call's whole way.

@@ -39,6 +39,9 @@ def _page(status: dict[str, Any]) -> str:
         else text("NOT CONNECTED", "未连接") + f" ({uplink.get('last_error') or '-'})"
     )
     lines.append(f"{text('uplink', '上行')}: {state}")
+    lines += [_call(call) for call in status["calls"]]
+    if status["testing"]:
+        lines.append(text("TEST MODE: calls are marked as tests", "测试模式：呼叫标记为测试"))
     lines += [_lane(name, lane) for name, lane in journal["lanes"].items()]
     lines += [f"{text('journal', '日志')}: {note}" for note in journal["trouble"]]
     lines += [f"{text('set aside', '已隔离')}: {name}" for name in journal["set_aside"]]
@@ -46,6 +49,11 @@ def _page(status: dict[str, Any]) -> str:
     for name, device in status["devices"].items():
         lines.append(f"{name:<20} {device['state']:<8} {device['reason']}".rstrip())
     return "\n".join(lines)
+
+
+def _call(call: dict[str, Any]) -> str:
+    state = call["state"] or text("not stored yet", "尚未保存")
+    return f"{text('CALL', '呼叫')} {call['call']} {call['device']}: {state}"
 
 
 def _lane(name: str, lane: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.clock import Clock
+    from gateway.journal.delivery import Delivery
     from gateway.journal.reader import Run
     from gateway.journal.receipt import Receipt
     from gateway.journal.scrub import Scrubbed
@@ -132,6 +133,10 @@ class Journal:
     def acknowledge(self, lane: Lane, through: int) -> None:
         """Everything up to `through` is stored at the far side and may go."""
         self._logs[lane].acknowledge(through)
+
+    def delivery_of(self, lane: Lane, seq: int) -> Delivery:
+        """What becomes of an event that is on flash since an earlier run; see Receipt.delivered."""
+        return self._logs[lane].delivery_of(seq)
 
     def accepted(self, lane: Lane) -> int:
         """Highest seq given out."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import JournalClosed, JournalError, JournalSaturated, JournalWriteFailed
 from gateway.journal.delivery import Deliveries
+from gateway.journal.entry import Entry
 from gateway.journal.format import AGE, GIVEN_UP, MAX_PAYLOAD, QUOTA, RecordType, ToldGap
 from gateway.journal.pending import RETRY_INTERVAL_S, Pending
 from gateway.journal.receipt import Commit, Receipt
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.journal.delivery import Delivery
-    from gateway.journal.entry import Entry
     from gateway.journal.meta import Meta
     from gateway.journal.ring import Written
     from gateway.journal.salvage import Opened
@@ -140,6 +140,10 @@ class Log:
         """What becomes of an entry of this lane."""
         with self._changed:
             return self._deliveries.of(entry, self._acknowledged)
+
+    def delivery_of(self, seq: int) -> Delivery:
+        """What becomes of an event of an earlier run, which has a seq and no entry."""
+        return self.delivery(Entry(seq, 0, b""))
 
     def stored(self, entry: Entry) -> None:
         """A claimed event is stored elsewhere."""

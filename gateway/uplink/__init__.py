@@ -30,6 +30,8 @@ from gateway.uplink.port import (
     Uplink,
     Will,
     ack_topic,
+    down_topic,
+    reply_topic,
     state_topic,
     up_topic,
 )
@@ -42,6 +44,8 @@ __all__ = [
     "Uplink",
     "Will",
     "ack_topic",
+    "down_topic",
+    "reply_topic",
     "state_topic",
     "up_topic",
 ]

@@ -28,6 +28,16 @@ def state_topic(gateway: str) -> str:
     return f"{TOPIC_ROOT}/{gateway}/state"
 
 
+def down_topic(gateway: str, command: str) -> str:
+    """Where a command goes down; command `+` is every command."""
+    return f"{TOPIC_ROOT}/{gateway}/down/{command}"
+
+
+def reply_topic(down: str) -> str:
+    """Where the reply to what came on `down` goes; outside of what `down_topic` subscribes to."""
+    return f"{down}/reply"
+
+
 class Message(NamedTuple):
     """What came in."""
 

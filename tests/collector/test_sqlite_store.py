@@ -17,11 +17,21 @@ from collector.schema import MIGRATIONS
 from collector.sqlite import SqliteStore
 from collector.store import open_store
 from gateway.codec import encode_event, observe_gap
+from gateway.commands.wire import Command, Outcome, Reply
 from gateway.errors import SettingsError, StoreError
 from gateway.model import Event, Gap, Kind, Lane, Measurement, Stamp, TimeQuality
 
 R, U = Lane.ROUTINE, Lane.URGENT
 WALL = 1_700_000_000_000
+ORDER = Command(
+    GATEWAY,
+    bytes(16),
+    "call.accept",
+    WALL,
+    WALL + 5,
+    "desk-1",
+    {"note": "在路上", "rows": [{"a": 1}]},
+)
 
 
 def row(seq, event=None):
@@ -281,6 +291,35 @@ def test_commits_are_on_disk(store, path):
     assert ask(path, "PRAGMA journal_mode") == [("wal",)]
     assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
     assert ask(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+
+
+def test_a_file_of_version_1_gets_what_came_since(path):
+    with sqlite3.connect(path) as db:
+        for statement in MIGRATIONS[0]:
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    store = SqliteStore(path)
+    store.commit([batch(1, 3)], [])
+    store.order(ORDER)
+    store.close()
+    assert ask(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+    assert ask(path, "SELECT count(*) FROM events") == [(3,)]
+    assert ask(path, "SELECT name FROM commands") == [("call.accept",)]
+
+
+def test_an_order_and_its_answer(store, path):
+    store.order(ORDER)
+    query = "SELECT * FROM commands"
+    kept = (ORDER.id.hex(), GATEWAY, "call.accept", "desk-1", WALL, WALL + 5, '{"note":"在路上","rows":[{"a":1}]}')  # fmt: skip
+    assert ask(path, query) == [(*kept, None, None, None, None)]
+    store.answer(ORDER, Reply(ORDER.id, Outcome.REFUSED, "expired", {"x": 2.5}))
+    ((*before, answered, outcome, reason, result),) = ask(path, query)
+    assert tuple(before) == kept
+    assert (outcome, reason, result) == ("refused", "expired", '{"x":2.5}')
+    assert answered > WALL
+    with pytest.raises(StoreError):
+        store.order(ORDER)
 
 
 def test_a_file_of_a_newer_hearth_is_not_touched(path):

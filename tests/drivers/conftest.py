@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from drivers.sim.air import Air
+from drivers.sim.board import VirtualBoard
 from drivers.sim.hci import VirtualAdapter
 from gateway.model import Stamp, TimeQuality
 
@@ -47,6 +48,33 @@ def known_clock(monkeypatch):
     clock = FakeClock()
     monkeypatch.setattr("drivers.bus.meter_clock.SystemClock", lambda: clock)
     return clock
+
+
+@pytest.fixture(scope="session")
+def gpio_shim(tmp_path_factory):
+    """The simulated GPIO chip, compiled."""
+    from shims import GPIO, build_shim
+
+    built = build_shim(GPIO, tmp_path_factory.mktemp("shim"))
+    if built is None:
+        pytest.skip("no C compiler to build the simulated GPIO chip with")
+    return built
+
+
+@pytest.fixture
+async def gpio(gpio_shim):
+    """Its wires."""
+    from fake_gpio import FakeGpio
+
+    async with FakeGpio(gpio_shim) as gpio, asyncio.timeout(20):
+        yield gpio
+
+
+@pytest.fixture
+async def board(tmp_path):
+    """A virtual board without anything on it."""
+    async with asyncio.timeout(30), VirtualBoard(tmp_path / "board.sock") as board:
+        yield board
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from stub_house import StubHouse, StubSigns
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -46,6 +48,9 @@ class StubContext:
         self.device = device
         self.bus = bus
         self.notes = StubNotes()
+        self.signs = StubSigns()
+        self.house = StubHouse()
+        self.cancelled = 0
         self.observations: list[Observation] = []
         self.states: list[tuple[str, Any]] = []
         self.shared_objects: dict[str, Any] = {}
@@ -59,6 +64,10 @@ class StubContext:
         receipt.set_result(len(self.observations))
         receipt.far.set_result(None)
         return receipt
+
+    def cancel_calls(self) -> bool:
+        self.cancelled += 1
+        return self.signs.state is not None
 
     def online(self, **detail: Any) -> None:
         self.states.append(("online", detail))

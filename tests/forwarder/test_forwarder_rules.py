@@ -8,7 +8,7 @@ import pytest
 from brokers import GATEWAY, JOURNAL, MemoryBacklog, payload_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_uplink import ScriptedUplink
+from scripted_uplink import ScriptedSession, ScriptedUplink
 
 from gateway import forwarder as forwarder_module
 from gateway import outbox as outbox_module
@@ -18,7 +18,7 @@ from gateway.forwarder import ROUTINE_PLACES, URGENT_PLACES, Forwarder
 from gateway.model import Ack, Lane
 from gateway.outbox import MAX_OUTSTANDING
 from gateway.settings import UplinkSettings
-from gateway.uplink import state_topic
+from gateway.uplink import Message, down_topic, reply_topic, state_topic
 
 U, R = Lane.URGENT, Lane.ROUTINE
 
@@ -436,3 +436,55 @@ async def test_a_cancellation_is_kept_even_when_the_link_breaks_with_it():
         task.cancel()
         done, _ = await asyncio.wait([task], timeout=2)
         assert done, f"survived the cancellation, {delay} turns after the loss"
+
+
+# --- commands ---
+
+
+class Echo:
+    """Carries out nothing, and says so."""
+
+    async def handle(self, message):
+        return Message(reply_topic(message.topic), message.payload)
+
+
+def with_commands(**changes):
+    rig = Rig(**changes)
+    settings = UplinkSettings(url="mqtt://127.0.0.1", ack_timeout=60.0)
+    rig.forwarder = Forwarder(GATEWAY, settings, (rig.backlog,), rig.uplink, Echo())
+    return rig
+
+
+async def test_a_refused_reply_is_counted_and_the_session_goes_on():
+    rig = with_commands()
+
+    async def on_publish(topic, payload):
+        if topic.endswith("/reply"):
+            raise PublishRefused("not authorised")
+
+    rig.uplink.on_publish = on_publish
+    async with rig.running():
+        await rig.uplink.until(lambda: rig.uplink.published)
+        rig.uplink.say(b"x", down_topic(GATEWAY, "a"))
+        await rig.uplink.until(lambda: rig.forwarder.counters["replies_refused"] == 1)
+        rig.append(R)
+        await rig.sent(R, 1)
+        assert len(rig.uplink.sessions) == 1
+
+
+async def test_a_subscription_to_commands_that_is_refused_keeps_no_event_back(monkeypatch):
+    rig = with_commands()
+
+    async def subscribe(self, topic):
+        if "/down/" in topic:
+            raise UplinkLost("the broker refused the subscription")
+        self.topics.append(topic)
+
+    monkeypatch.setattr(ScriptedSession, "subscribe", subscribe)
+    async with rig.running():
+        rig.append(R)
+        await rig.sent(R, 1)
+        rig.uplink.acknowledge_all()
+        assert await rig.forwarder.drain(5)
+        assert rig.forwarder.counters["commands_not_subscribed"] == 1
+        assert rig.forwarder.counters["sessions_failed"] == 0

@@ -26,36 +26,54 @@ LABEL = "pinctrl-fake"
 REQUEST_BYTES = 592
 CONSUMER_AT, CONFIG_AT, ATTRS_AT, NUM_LINES_AT = 256, 288, 320, 560
 ATTR = struct.Struct("<IIQQ")  # id, padding, value, mask
-ATTR_DEBOUNCE = 3
+ATTR_FLAGS, ATTR_DEBOUNCE = 1, 3
 EVENT = struct.Struct("<QIIII24x")  # struct gpio_v2_line_event
 
 ACTIVE_LOW, OUTPUT, EDGE_RISING, EDGE_FALLING = 1 << 1, 1 << 3, 1 << 4, 1 << 5
 RISING, FALLING = 1, 2
 
 
+class HeldLine:
+    """One line of a request: what the process asked for it."""
+
+    def __init__(self, request: LineRequest, offset: int, flags: int) -> None:
+        self.request = request
+        self.consumer = request.consumer
+        self.flags = flags
+        self.debounce_s = 0.0
+        self.seqno = 0
+        self._offset = offset
+
+    def send_edge(self, level: int) -> None:
+        active = level ^ bool(self.flags & ACTIVE_LOW)
+        if self.flags & (EDGE_RISING if active else EDGE_FALLING):
+            self.seqno += 1
+            self.request.send(RISING if active else FALLING, self._offset, self.seqno)
+
+
 class LineRequest:
-    """What a process asked for one line."""
+    """What a process asked for: several lines, whose events come in order."""
 
     def __init__(self, body: bytes, writer: asyncio.StreamWriter) -> None:
         (count,) = struct.unpack_from("<I", body, NUM_LINES_AT)
         self.offsets = struct.unpack_from(f"<{count}I", body)
         self.consumer = body[CONSUMER_AT:CONFIG_AT].rstrip(b"\0").decode()
-        self.flags, attrs = struct.unpack_from("<QI", body, CONFIG_AT)
-        self.debounce_s = 0.0
+        flags, attrs = struct.unpack_from("<QI", body, CONFIG_AT)
         self.writer = writer
-        self.seqno = 0
+        self._seqno = 0
+        self.lines = {offset: HeldLine(self, offset, flags) for offset in self.offsets}
         for index in range(attrs):
-            kind, _, value, _ = ATTR.unpack_from(body, ATTRS_AT + ATTR.size * index)
-            if kind == ATTR_DEBOUNCE:
-                self.debounce_s = (value & 0xFFFFFFFF) / 1e6
+            kind, _, value, mask = ATTR.unpack_from(body, ATTRS_AT + ATTR.size * index)
+            for number, line in enumerate(self.lines.values()):
+                if mask >> number & 1 and kind == ATTR_FLAGS:
+                    line.flags = value
+                elif mask >> number & 1 and kind == ATTR_DEBOUNCE:
+                    line.debounce_s = (value & 0xFFFFFFFF) / 1e6
 
-    def send_edge(self, offset: int, level: int) -> None:
-        active = level ^ bool(self.flags & ACTIVE_LOW)
-        if self.flags & (EDGE_RISING if active else EDGE_FALLING):
-            self.seqno += 1
-            kind = RISING if active else FALLING
-            event = (time.monotonic_ns(), kind, offset, self.seqno, self.seqno)
-            self.writer.write(EVENT.pack(*event))
+    def send(self, kind: int, offset: int, line_seqno: int) -> None:
+        self._seqno += 1
+        event = (time.monotonic_ns(), kind, offset, self._seqno, line_seqno)
+        self.writer.write(EVENT.pack(*event))
 
 
 class FakeGpio:
@@ -63,7 +81,7 @@ class FakeGpio:
 
     def __init__(self, shim: Path) -> None:
         self._shim = shim
-        self._held: dict[int, LineRequest] = {}
+        self._held: dict[int, HeldLine] = {}
         self._stable: dict[int, int] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._changed = asyncio.Event()
@@ -88,16 +106,16 @@ class FakeGpio:
     def unplug(self) -> None:
         """The chip disappears under whoever holds its lines."""
         self._server.close()
-        for request in self._held.values():
-            request.writer.transport.abort()
+        for line in self._held.values():
+            line.request.writer.transport.abort()
 
     def set(self, offset: int, level: int) -> None:
         """A wire changes its level."""
         self._levels[offset] = level
         if timer := self._timers.pop(offset, None):
             timer.cancel()
-        request = self._held.get(offset)
-        debounce_s = request.debounce_s if request else 0.0
+        line = self._held.get(offset)
+        debounce_s = line.debounce_s if line else 0.0
         if debounce_s:
             loop = asyncio.get_running_loop()
             self._timers[offset] = loop.call_later(debounce_s, self._settled, offset, level)
@@ -112,11 +130,11 @@ class FakeGpio:
         """The level of a wire."""
         return self._levels[offset]
 
-    def request(self, offset: int) -> LineRequest:
-        """Who holds a line."""
+    def held(self, offset: int) -> HeldLine:
+        """What the process that holds a line asked for."""
         return self._held[offset]
 
-    async def requested(self, offset: int) -> LineRequest:
+    async def requested(self, offset: int) -> HeldLine:
         """Until a process holds a line."""
         await self._until(lambda: offset in self._held)
         return self._held[offset]
@@ -137,8 +155,8 @@ class FakeGpio:
     def _settled(self, offset: int, level: int) -> None:
         if self._stable.get(offset, 1) != level:
             self._stable[offset] = level
-            if request := self._held.get(offset):
-                request.send_edge(offset, level)
+            if line := self._held.get(offset):
+                line.send_edge(level)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         mine: list[int] = []
@@ -150,7 +168,7 @@ class FakeGpio:
                     free = not any(offset in self._held for offset in request.offsets)
                     if free:
                         mine += request.offsets
-                        self._held |= dict.fromkeys(request.offsets, request)
+                        self._held |= request.lines
                     writer.write(bytes([0 if free else errno.EBUSY]))
                 self._changed.set()
         except (asyncio.IncompleteReadError, ConnectionError):

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from drivers.sim.broker import Broker
+from gateway.control import ask
 
 READY_S = 30.0
 
@@ -104,6 +105,10 @@ class Home:
                 base.close()
         except sqlite3.OperationalError:
             return [(0,)]  # not made yet
+
+    async def status(self) -> dict:
+        """What `hearth status --json` gets."""
+        return await asyncio.to_thread(ask, str(self.folder / "control.sock"), "status")
 
     async def books(self) -> tuple[int, list[dict]]:
         """`hearth collect --check`: its exit code, and the books."""

@@ -22,10 +22,14 @@ from drivers.sim.meter_cjt188 import VirtualCjt188Meter
 from drivers.sim.meter_modbus import VirtualModbusMeter
 from drivers.sim.water_flow import WaterFlow
 from drivers.sim.wires import VirtualBus
+from gateway.codec import decode_event
+from gateway.journal.view import view
+from gateway.model import Kind, Lane
 
 BAND = "C0:FF:EE:00:00:01"
 CJT188 = "33781122334401"
 BUTTON, LIGHT = 17, 27
+PRESS_S = 0.15  # well beyond the debounce
 
 CONFIG = """
 [gateway]
@@ -49,7 +53,6 @@ driver = "button"
 chip = "{chip}"
 offset = 17
 light = 27
-light_time = 0.5
 room = "bedroom"
 [[device]]
 id = "band-1"
@@ -114,9 +117,22 @@ class WholeHome(Home):
                 await asyncio.sleep(0.02)
 
     async def press(self) -> None:
-        """Press until the light comes on (again), and let go."""
+        """Press until the light says that a call is on flash, and let go.
+
+        It may be on for an earlier press, so a press lasts as long as a person's at least.
+        """
         async with asyncio.timeout(10):
-            await self.gpio.driven(LIGHT, 0)
             self.gpio.set(BUTTON, 0)
-            await self.gpio.driven(LIGHT, 1)
+            await asyncio.gather(self.gpio.driven(LIGHT, 1), asyncio.sleep(PRESS_S))
         self.gpio.set(BUTTON, 1)
+
+    async def waiting(self, calls: int) -> None:
+        """Until so many calls are on flash and not acknowledged."""
+        async with asyncio.timeout(10):
+            while self._waiting_calls() < calls:
+                await asyncio.sleep(0.01)
+
+    def _waiting_calls(self) -> int:
+        urgent = view(self.folder / "journal").lanes[Lane.URGENT]
+        events = [decode_event(entry.payload) for entry in urgent.entries if not entry.is_gap]
+        return sum(event.kind is Kind.CALL for event in events)

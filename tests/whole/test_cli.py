@@ -222,7 +222,7 @@ def test_the_daemon_says_when_it_is_ready_and_ends_cleanly(tmp_path):
         assert time.monotonic() - started < 20
     lines = hearth("journal", "export", "--json", str(tmp_path / "journal")).stdout.splitlines()
     states = [json.loads(line)["detail"]["state"] for line in lines]
-    assert states == ["started", "stopped"]
+    assert states == ["started", "alive", "stopped"]
 
 
 def test_collect_needs_a_broker_and_a_sound_url(tmp_path):

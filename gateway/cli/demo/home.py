@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from drivers.sim.air import Air
 from drivers.sim.band import VirtualBand
+from drivers.sim.board import VirtualBoard
 from drivers.sim.hci import VirtualAdapter
-from drivers.sim.line import VirtualBoard
 from drivers.sim.meter_cjt188 import VirtualCjt188Meter
 from drivers.sim.meter_modbus import VirtualModbusMeter
 from drivers.sim.water_flow import WaterFlow
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+GATEWAY = "demo-home"
 BAND_ADDRESS = "F0:F1:F2:F3:F4:F5"
 CJT188_ADDRESS = "33781122334401"
 MODBUS_UNIT = 7
@@ -46,6 +47,9 @@ commit_interval = 0.5
 url = "{broker}"
 ack_timeout = 2.0
 
+[commands]
+keys = ["{key}"]
+
 [control]
 socket = "{sockets}/control.sock"
 
@@ -60,7 +64,6 @@ driver = "button"
 chip = "sim:{sockets}/board.sock"
 offset = {button}
 light = {light}
-light_time = 1.0
 room = "bedroom"
 
 [[device]]
@@ -103,14 +106,15 @@ class Home:
         self.band = VirtualBand(air, BAND_ADDRESS)
         self.button = self._board.button(BUTTON_LINE, light=LIGHT_LINE)
 
-    def write_config(self, folder: Path, broker_url: str) -> Path:
-        """The configuration of a gateway in this home."""
+    def write_config(self, folder: Path, broker_url: str, key: Path) -> Path:
+        """The configuration of a gateway in this home, which takes orders signed with a key."""
         path = folder / "hearth.toml"
         path.write_text(
             CONFIG.format(
                 folder=folder,
                 sockets=self._sockets,
                 broker=broker_url,
+                key=key,
                 port=self._bus.port,
                 button=BUTTON_LINE,
                 light=LIGHT_LINE,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from collector.store import open_store
 from gateway.cli.demo.books import DemoBooks, Press, accepted_of
-from gateway.cli.demo.home import Home
+from gateway.cli.demo.desk import Desk
+from gateway.cli.demo.home import GATEWAY, Home
 from gateway.cli.demo.process import Program
 from gateway.cli.text import text
 from gateway.control import ask
@@ -45,6 +47,7 @@ class Story:
         self._out = out
         self._home = Home(sockets)
         self._broker = broker
+        self._desk = Desk(GATEWAY, folder)
         self._database = folder / "collector.db"
         self._started = time.monotonic()
         self._presses: list[Press] = []
@@ -56,7 +59,7 @@ class Story:
         if self._database.exists() or (self._folder / "journal").exists():
             raise HearthError("there is a demo already", where=str(self._folder))
         async with self._home, self._broker:
-            config = self._home.write_config(self._folder, self._broker.url)
+            config = self._home.write_config(self._folder, self._broker.url, self._desk.public_key)
             gateway = self._program("gateway", ["run", "-c", str(config)])
             store = f"sqlite://{self._database.resolve()}"
             collector = self._program(
@@ -139,6 +142,7 @@ class Story:
         press = Press(moment)
         self._presses.append(press)
         self._say(text(f"someone presses the button, {moment}", f"有人按下呼叫键({moment})"))
+        await self._light_off()
         pressed = time.monotonic()
         self._home.button.hold()
         try:
@@ -158,6 +162,29 @@ class Story:
         number = len(self._presses)
         self._waiting.append(asyncio.create_task(self._await_stored(press, number, pressed)))
 
+    async def _light_off(self) -> None:
+        """Until no call is open, so that the light proves this one; a short while at the most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LIGHT_TIMEOUT_S):
+                await self._home.button.wait_light(on=False)
+
+    async def _take_call(self) -> None:
+        """The desk takes the newest call, and closes it."""
+        row = self._query(
+            "SELECT body ->> '$.detail.call' FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1",
+            "call",
+        )
+        if row is None:
+            return
+        taken = await self._desk.order(self._broker.url, "call.accept", str(row[0]))
+        if taken and await self._desk.order(self._broker.url, "call.close", str(row[0])):
+            self._say(
+                text(
+                    "the community desk has taken the call and closed it, by signed orders",
+                    "社区服务台已接听并结束呼叫(签名命令)",
+                )
+            )
+
     async def _await_stored(self, press: Press, number: int, pressed: float) -> None:
         try:
             async with asyncio.timeout(STORED_TIMEOUT_S + self._seconds):
@@ -172,6 +199,7 @@ class Story:
                 f"收集端已收到呼叫({press.moment}):{press.stored_s * 1000:.0f} 毫秒",
             )
         )
+        await self._take_call()
 
     async def _watch(self) -> None:
         while True:

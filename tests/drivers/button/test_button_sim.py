@@ -1,39 +1,33 @@
-"""The driver on the virtual board: calls, the light's promise, faults, a board that goes and comes."""
+"""The driver on the virtual board: calls, faults, a journal that refuses, a board that goes."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
+from driven import driven_by
 from stub_context import StubContext, StubReceipt
 
 from drivers import call
 from drivers.button.driver import ButtonDriver
 from drivers.button.settings import ButtonSettings
-from drivers.sim.line import VirtualBoard
 from gateway.errors import JournalClosed, JournalSaturated, JournalWriteFailed, LinkLost
-from gateway.model import Kind
+from gateway.model import CallState, Kind
 
 
-@pytest.fixture
-async def board(tmp_path):
-    async with asyncio.timeout(30), VirtualBoard(tmp_path / "line.sock") as board:
-        board.button(17, light=27)
-        yield board
+@pytest.fixture(autouse=True)
+def bedside(board):
+    """A button with a light."""
+    return board.button(17, light=27)
 
 
 @asynccontextmanager
 async def driven(board, context, **settings):
     """The driver at work on line 17; yields its button."""
-    options = {"offset": 17, "light": 27, "light_time": 0.5, **settings}
+    options = {"offset": 17, "light": 27, **settings}
     driver = ButtonDriver(ButtonSettings(chip=f"sim:{board.path}", **options), context)
-    task = asyncio.create_task(driver.run())
-    try:
+    async with driven_by(driver):
         await board.button(17).watched()
         yield board.button(17)
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def press(button):
@@ -74,7 +68,7 @@ class SlowContext(StubContext):
         return self.receipts[-1]
 
 
-async def test_a_press_is_a_call_and_lights_the_light(board):
+async def test_a_press_is_a_call(board):
     context = StubContext("call-bedroom")
     async with driven(board, context) as button:
         await button.press(0.05)
@@ -82,41 +76,31 @@ async def test_a_press_is_a_call_and_lights_the_light(board):
         assert call.kind is Kind.CALL
         assert call.detail == {"cause": "button"}
         assert call.uptime_ms is not None
-        await button.wait_light(on=True)
-        await button.wait_light(on=False)
 
 
-async def test_the_light_waits_for_the_flash_and_the_next_press_does_not(board):
-    context = SlowContext()
-    async with driven(board, context, light_time=60) as button:
-        await button.press(0.01)
-        await context.wait_for(1)
-        await asyncio.sleep(0.05)
-        await button.press(0.01)
-        await context.wait_for(2)
-        assert not button.light
-        context.receipts[1].set_result(2)
-        await button.wait_light(on=True)
-
-
-async def test_a_second_call_keeps_the_light_on(board):
+async def test_a_test_is_marked_as_one(board):
     context = StubContext()
-    async with driven(board, context, light_time=0.4) as button:
-        await button.press(0.01)
-        await button.wait_light(on=True)
-        await asyncio.sleep(0.2)
-        await button.press(0.01)
+    context.house.testing = True
+    async with driven(board, context) as button:
+        await button.press(0.05)
+        (call,) = await context.wait_for(1)
+        assert call.detail == {"cause": "button", "test": True}
+
+
+async def test_the_next_press_does_not_wait_for_the_flash(board):
+    context = SlowContext()
+    async with driven(board, context) as button:
+        await press(button)
+        await context.wait_for(1)
+        await press(button)
         await context.wait_for(2)
-        await asyncio.sleep(0.3)  # the first call's light time is over, the second's is not
-        assert button.light
-        await button.wait_light(on=False)
+        assert not any(receipt.done() for receipt in context.receipts)
 
 
 async def test_a_thousand_bounces_a_second_cost_one_call(board):
     context = StubContext()
-    async with driven(board, context, light_time=60) as button:
+    async with driven(board, context) as button:
         await button.bounce(300)
-        await button.wait_light(on=True)
         await asyncio.sleep(0.1)
         await button.press(0.05)
         await context.wait_for(2)
@@ -128,25 +112,22 @@ async def test_a_call_the_journal_does_not_accept_is_offered_again(board, monkey
     context = FailingContext(JournalSaturated("full"), at_once=True)
     async with driven(board, context) as button:
         await button.press(0.05)
-        await context.wait_until(lambda: any(state == "offline" for state, _ in context.states))
-        assert not button.light
-        await button.wait_light(on=True)
+        await context.wait_until(lambda: len(context.states) == 3)
         first, again = context.observations
         assert first == again
         assert [state for state, _ in context.states] == ["online", "offline", "online"]
 
 
-async def test_a_call_the_flash_refuses_leaves_the_light_off_and_the_button_listening(board):
+async def test_a_call_the_flash_refuses_leaves_the_button_listening(board):
     context = FailingContext(JournalWriteFailed("EIO"))
     async with driven(board, context) as button:
         await button.press(0.05)
         await context.wait_until(lambda: context.states[-1][0] == "offline")
         assert "EIO" in context.states[-1][1]
-        await asyncio.sleep(0.1)
         assert not button.light
-        await button.press(0.05)
-        await button.wait_light(on=True)
-        assert context.states[-1][0] == "online"
+        await asyncio.sleep(0.05)
+        await press(button)
+        await context.wait_until(lambda: context.states[-1][0] == "online")
         assert len(context.observations) == 2  # the first is the journal's to try again
 
 
@@ -160,9 +141,8 @@ async def test_a_journal_that_never_accepts_does_not_end_the_listening(board, mo
         await context.wait_for(3)
         await press(button)
         await context.wait_for(4)
-        assert not button.light
-        await button.press(0.05)
-        await button.wait_light(on=True)
+        await press(button)
+        await context.wait_until(lambda: context.states[-1][0] == "online")
 
 
 async def test_a_stuck_button_is_a_fault_and_letting_go_ends_it(board):
@@ -211,6 +191,7 @@ async def test_one_client_a_line_and_the_level_survives_clients(board):
                 ButtonSettings(chip=f"sim:{board.path}", offset=17), StubContext()
             ).run()
         button.hold()
+        context.signs.become(CallState.STORED)
         await button.wait_light(on=True)
     await button.wait_light(on=False)  # its driver is gone, and nobody drives it
     assert button.pressed

@@ -1,47 +1,51 @@
-"""The contact's state machine: pure, with explicit times."""
+"""One contact's state machine: pure, with explicit times."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.button.wire import Change, Contact, Edge
+from drivers.gpio.wire.contact import Contact
+from drivers.gpio.wire.edge import Change, Edge
 
 MS = 1_000_000
 DEBOUNCE, STUCK = 30 * MS, 60_000 * MS
+PRESSED, RELEASED = Change.PRESSED, Change.RELEASED
 
 
-def contact(active=False, now_ns=0):
-    return Contact(active=active, now_ns=now_ns, debounce_ns=DEBOUNCE, stuck_ns=STUCK)
+def contact(active=False, now_ns=0, stuck_ns=STUCK):
+    return Contact(active=active, now_ns=now_ns, debounce_ns=DEBOUNCE, stuck_ns=stuck_ns)
 
 
 def feed(button, levels, *, seqno=1):
     """(ms, active) pairs as edges without a hole; the changes that came of them."""
     changes = []
     for number, (at_ms, active) in enumerate(levels, seqno):
-        changes += button.edge(Edge(active, at_ms * MS, number))
+        changes += button.edge(Edge(17, active, at_ms * MS, number))
     return changes
 
 
 def test_a_press_is_told_at_its_first_edge():
-    assert feed(contact(), [(100, True)]) == [Change.PRESSED]
+    assert feed(contact(), [(100, True)]) == [PRESSED]
 
 
 def test_bounces_are_the_same_press():
     edges = [(100, True), (101, False), (102, True), (250, False), (251, True), (252, False)]
-    assert feed(contact(), edges) == [Change.PRESSED]
+    button = contact()
+    assert feed(button, edges) == [PRESSED]
+    assert button.tick(252 * MS + DEBOUNCE) == [RELEASED]
 
 
 def test_a_thousand_bounces_a_second_are_one_press():
     edges = [(100 + ms, ms % 2 == 0) for ms in range(5000)]
-    assert feed(contact(), edges) == [Change.PRESSED]
+    assert feed(contact(), edges) == [PRESSED]
 
 
 def test_two_presses_with_a_quiet_line_between_are_two():
     edges = [(100, True), (200, False), (231, True), (300, False)]
-    assert feed(contact(), edges) == [Change.PRESSED, Change.PRESSED]
+    assert feed(contact(), edges) == [PRESSED, RELEASED, PRESSED]
 
 
 def test_a_release_shorter_than_the_debounce_is_no_release():
-    assert feed(contact(), [(100, True), (200, False), (229, True)]) == [Change.PRESSED]
+    assert feed(contact(), [(100, True), (200, False), (229, True)]) == [PRESSED]
 
 
 def test_held_too_long_is_stuck_and_letting_go_ends_it():
@@ -55,31 +59,40 @@ def test_held_too_long_is_stuck_and_letting_go_ends_it():
     released_ms = 300 + STUCK // MS
     assert feed(button, [(released_ms, False)], seqno=2) == []
     assert button.deadline_ns == released_ms * MS + DEBOUNCE
-    assert button.tick(released_ms * MS + DEBOUNCE) == [Change.UNSTUCK]
-    assert feed(button, [(released_ms + 100, True)], seqno=3) == [Change.PRESSED]
+    assert button.tick(released_ms * MS + DEBOUNCE) == [RELEASED, Change.UNSTUCK]
+    assert feed(button, [(released_ms + 100, True)], seqno=3) == [PRESSED]
+
+
+def test_a_contact_that_may_rest_in_either_position_is_never_stuck():
+    button = contact(stuck_ns=None)
+    feed(button, [(100, True)])
+    assert button.deadline_ns is None
+    assert button.tick(100 * STUCK) == []
 
 
 def test_active_at_start_is_no_press_but_may_be_stuck():
     button = contact(active=True)
     assert button.tick(STUCK) == [Change.STUCK]
     assert feed(button, [(70_000, False), (70_001, True), (70_002, False)]) == []
-    assert button.tick(70_002 * MS + DEBOUNCE) == [Change.UNSTUCK]
+    assert button.tick(70_002 * MS + DEBOUNCE) == [RELEASED, Change.UNSTUCK]
 
 
 def test_a_press_between_the_request_and_the_first_look_is_a_press():
-    assert feed(contact(active=True, now_ns=10 * MS), [(9, True)]) == [Change.PRESSED]
+    assert feed(contact(active=True, now_ns=10 * MS), [(9, True)]) == [PRESSED]
 
 
 def test_lost_edges_on_a_quiet_line_are_a_press_even_if_only_the_release_is_seen():
     button = contact()
-    assert feed(button, [(100, False)], seqno=2) == [Change.LOST, Change.PRESSED]
-    assert button.tick(100 * MS + DEBOUNCE) == [Change.INTACT]
+    assert feed(button, [(100, False)], seqno=2) == [Change.LOST, PRESSED]
+    assert button.doubtful
+    assert button.tick(100 * MS + DEBOUNCE) == [RELEASED, Change.INTACT]
+    assert not button.doubtful
 
 
 def test_a_lost_release_does_not_hide_the_next_press():
     button = contact()
     feed(button, [(100, True)])
-    assert feed(button, [(900, True)], seqno=3) == [Change.LOST, Change.PRESSED]
+    assert feed(button, [(900, True)], seqno=3) == [Change.LOST, PRESSED]
 
 
 def test_edges_lost_in_the_middle_of_bouncing_are_the_same_press():
@@ -106,7 +119,7 @@ def test_there_are_as_many_presses_as_active_edges_after_quiet(gaps):
             idle = False
         released_at = now
         edges.append((now, level))
-    assert feed(contact(), edges).count(Change.PRESSED) == expected
+    assert feed(contact(), edges).count(PRESSED) == expected
 
 
 @given(
@@ -118,7 +131,7 @@ def test_no_edges_however_odd_upset_it(active, edges):
     button = contact(active=active)
     changes = []
     for at_ns, level, seqno in edges:
-        changes += button.edge(Edge(level, at_ns, seqno))
+        changes += button.edge(Edge(17, level, at_ns, seqno))
     for start, end in ((Change.STUCK, Change.UNSTUCK), (Change.LOST, Change.INTACT)):
         turns = [change for change in changes if change in (start, end)]
         assert turns == [start, end] * (len(turns) // 2) + [start] * (len(turns) % 2)

@@ -1,0 +1,1 @@
+"""Edges in, presses and faults out. Pure: time comes with the call, in ns of CLOCK_MONOTONIC."""

@@ -1,0 +1,1 @@
+"""A lamp and a beeper for the whole household, on GPIO lines."""

@@ -1,0 +1,81 @@
+"""The household's lamp and beeper: how open calls of all devices stand, for whoever is at home."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from drivers.gpio.link import Wanted, Wire, open_lines
+from drivers.gpio.player import Player
+from drivers.gpio.settings import twice
+from drivers.gpio.sign import LIGHT, Sign
+from drivers.signal.beeps import BEEPS
+from drivers.signal.settings import SignalSettings
+from gateway.driver import Driver
+from gateway.errors import DriverError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drivers.gpio.link import Lines
+    from gateway.driver import Context
+    from gateway.model import Scalar
+
+
+class SignalDriver(Driver):
+    """A lamp and a beeper on GPIO lines."""
+
+    summary = "household lamp and beeper on GPIO lines, which tell how calls stand"
+    Settings = SignalSettings
+
+    def __init__(self, settings: SignalSettings, context: Context) -> None:
+        super().__init__(settings, context)
+        self._sign: Sign | None = None  # while its lines are held
+
+    @classmethod
+    def check(cls, settings: SignalSettings) -> None:
+        """A lamp or a beeper, on lines of their own."""
+        faults = twice([settings.lamp, settings.beeper])
+        if settings.lamp is None and settings.beeper is None:
+            faults.append("neither lamp nor beeper is given")
+        if faults:
+            raise SettingsError(faults)
+
+    async def run(self) -> None:
+        """Show until cancelled; LinkLost when the chip is gone."""
+        settings: SignalSettings = self.settings
+        offsets = [it for it in (settings.lamp, settings.beeper) if it is not None]
+        outputs = tuple(Wire(offset, active_low=settings.on == "low") for offset in offsets)
+        lines = await open_lines(Wanted(settings.chip, outputs=outputs))
+        try:
+            self.context.online(chip=settings.chip)
+            async with asyncio.TaskGroup() as tasks:
+                self._sign = self._follow(lines, tasks)
+                while True:  # there are no inputs, so there is nothing to read but the loss
+                    await lines.readable()
+                    lines.edges()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        finally:
+            self._sign = None
+            await lines.close()
+
+    async def command(self, name: str, arguments: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """`identify`: both are noticed for some seconds, unless a call has them."""
+        if name != "identify":
+            return await super().command(name, arguments)
+        if self._sign is None:
+            raise DriverError("it is offline", where=self.context.device)
+        if not self._sign.find_me():
+            raise DriverError("it shows an open call", where=self.context.device)
+        return {}
+
+    def _follow(self, lines: Lines, tasks: asyncio.TaskGroup) -> Sign:
+        sign = Sign(self.context.house.signs)
+        for offset, patterns in ((self.settings.lamp, LIGHT), (self.settings.beeper, BEEPS)):
+            if offset is not None:
+                player = Player(lines, offset)
+                sign.add(player, patterns)
+                tasks.create_task(player.run())
+        tasks.create_task(sign.follow())
+        return sign
