@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.announce import Announcer
+from gateway.announce import Announcer, Priority, phrases
 from gateway.calls.book import CallBook
 from gateway.calls.desk import CallDesk
 from gateway.calls.wording import text_of
+from gateway.errors import CommandRefused
 from gateway.news import News
 from gateway.news.kept import Kept
 from gateway.reminders import Bell
@@ -18,9 +20,12 @@ from gateway.reminders.book import Book
 from gateway.timekeeper import Timekeeper
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gateway.clock import Clock
     from gateway.driver import Signs, TextMessage, Utterance
     from gateway.journal import Journal
+    from gateway.model import Scalar
     from gateway.recorder import Recorder
     from gateway.settings import Settings
 
@@ -79,6 +84,16 @@ class Household:
             tasks.create_task(self.announcer.run(self.desk.signs()))
             tasks.create_task(self.bell.run())
             tasks.create_task(self.news.run())
+
+    def alarm(self, detail: Mapping[str, Scalar]) -> None:
+        """A detector raised an alarm, or it is over: say so in the home."""
+        kind = str(detail.get("alarm", ""))
+        key = f"alarm {kind}"
+        if not detail.get("active"):
+            self.announcer.withdraw(key)
+            return
+        with suppress(CommandRefused):  # more important things wait than can be said
+            self.announcer.say(phrases.alarm(kind), Priority.ALARM, key=key)
 
     def test_for(self, seconds: float) -> None:
         """Calls of the next time (s) are an installer's tests; 0 ends that."""

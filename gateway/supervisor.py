@@ -88,6 +88,7 @@ class DeviceContext:
         self.house: House = household.of()
         self.signs: Signs = household.desk.signs(settings.id)
         self._desk = household.desk
+        self._household = household
         self._labels = settings.labels
         self._recorder = recorder
         self._shared = shared
@@ -100,6 +101,8 @@ class DeviceContext:
             receipt = self._desk.call(self.device, self._labels, observation)
         else:
             receipt = self._recorder.record(observation, self.device, self._labels)
+        if observation.kind is Kind.ALARM:
+            self._household.alarm(observation.detail)
         self.health.events += 1
         self.health.last_event_uptime_ms = uptime_now_ms()
         return receipt

@@ -69,6 +69,7 @@ class PlainHousehold:
         self.desk = self
         self.recorder = recorder
         self.cancelled: list[str] = []
+        self.alarms: list[dict] = []
 
     def of(self):
         return self
@@ -78,6 +79,9 @@ class PlainHousehold:
 
     def call(self, device, labels, seen):
         return self.recorder.record(seen, device, labels)
+
+    def alarm(self, detail) -> None:
+        self.alarms.append(detail)
 
     def cancel(self, device) -> bool:
         self.cancelled.append(device)
@@ -609,3 +613,9 @@ def test_calls_go_by_the_desk_and_are_taken_back_there():
     context.emit(Observation(Kind.CALL, detail={"cause": "button"}))
     assert context.cancel_calls() is True
     assert context._desk.cancelled == ["d"]
+
+
+def test_an_alarm_is_said_in_the_home():
+    context = context_over(MemoryRecorder())
+    context.emit(Observation(Kind.ALARM, detail={"alarm": "smoke", "active": True}))
+    assert context._household.alarms == [{"alarm": "smoke", "active": True}]

@@ -58,6 +58,8 @@ def _of_uses(it: Register) -> dict[str, bool]:
     return {
         "invert: needs a bit": it.invert and not it.is_bit,
         "alarm: needs a bit": it.alarm and not it.is_bit,
+        "detects: needs a bit": it.detects is not None and not it.is_bit,
+        "detects: and alarm exclude each other": it.detects is not None and it.alarm,
         "alarm: hearth tells another fault under this name": it.alarm and it.name in _TAKEN,
         "writable: only coils and holding registers are (functions 1 and 3)": (
             it.writable and it.area not in {wire.READ_COILS, wire.READ_HOLDING}

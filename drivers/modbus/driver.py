@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 
 from drivers.bus.line import LineText  # noqa: TC001 - msgspec reads the annotations
 from drivers.bus.meter import MeterDriver, Reading
-from drivers.fault import Faults
+from drivers.fault import Fault, Faults
 from drivers.modbus.profile import load_profile
 from drivers.modbus.reader import Reader
 from drivers.modbus.register import SenmlName  # noqa: TC001 - msgspec reads the annotations
 from drivers.modbus.unit import Unit
 from drivers.modbus.writer import Writer
 from gateway.errors import SettingsError
+from gateway.model import Kind, Observation
 from gateway.settings import Name, Seconds  # noqa: TC001 - msgspec reads the annotations
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class ModbusDriver(MeterDriver):
         self._reader = Reader(unit, profile)
         self._writer = Writer(unit, profile, settings.writable, 1 + settings.retries)
         self._alarms = frozenset(it.name for it in profile.registers if it.alarm)
+        self._dangers = {it.name: (it.detects, Fault()) for it in profile.registers if it.detects}
         self._faults = Faults(context)
         self._latest: Reading | None = None
 
@@ -115,3 +118,15 @@ class ModbusDriver(MeterDriver):
         for it in reading.measurements:
             if it.name in self._alarms:
                 self._faults.see(it.name, it.value)
+            if it.name in self._dangers:
+                self._see_danger(it.name, active=bool(it.value))
+
+    def _see_danger(self, name: str, *, active: bool) -> None:
+        """A detector; told when it raises the alarm, and when it was quiet for a while."""
+        danger, known = self._dangers[name]
+        now_s = asyncio.get_running_loop().time()
+        if known.bad(now_s) if active else known.good(now_s):
+            detail: dict[str, Scalar] = {"alarm": danger, "active": active, "contact": name}
+            if self.context.house.testing:
+                detail["test"] = True
+            self.context.emit(Observation(Kind.ALARM, detail=detail))

@@ -22,7 +22,8 @@
     writable = true               # the device takes it, if the settings permit; functions 1 and 3
 
 Some values are no numbers. `type = "bit"`, and `bit = 3` of a register, make a truth value;
-`invert = true` turns it round, and `alarm = true` makes it a fault while it is true. `states` makes
+`invert = true` turns it round, `alarm = true` makes it a fault while it is true, and
+`detects = "smoke"` (heat, gas, water, detector) an alarm to people. `states` makes
 words of what is left under `mask`: `{ 0x55 = "empty", 0xAA = "full" }`, and a value it does not
 name is withheld. `type = "bcd"` with `digits = 8` is a text of digits, a serial number.
 """

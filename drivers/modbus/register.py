@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -24,6 +24,7 @@ from gateway.model import Scalar  # noqa: TC001 - msgspec reads the annotations
 
 SenmlName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:./_-]{0,63}\Z")]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Danger = Literal["smoke", "heat", "gas", "water", "detector"]
 Raw = Annotated[int, msgspec.Meta(ge=0)]
 
 _LARGEST_INTEGER = 2**63 - 1  # of an event's values
@@ -47,7 +48,8 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digits: Annotated[int, msgspec.Meta(ge=1, le=16)] | None = None
     invalid: tuple[Raw, ...] = ()
     invert: bool = False
-    alarm: bool = False
+    alarm: bool = False  # a fault of its name while it is true
+    detects: Danger | None = None  # an alarm to people while it is true
     writable: bool = False
 
     @property

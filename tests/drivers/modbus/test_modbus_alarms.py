@@ -124,3 +124,37 @@ async def test_a_value_that_is_withheld_does_not_end_an_alarm():
             await context.wait_until(lambda: "tamper" not in values(context.observations[-1]))
             await polled(context, 10)
     assert told(context) == [("tamper", True)]
+
+
+DETECTORS = (
+    HEAD
+    + """
+[[register]]
+name = "hall"
+address = 0
+function = 2
+type = "bit"
+detects = "smoke"
+"""
+)
+
+
+async def test_what_a_detector_detects_is_an_alarm_to_people(monkeypatch):
+    use_profile(monkeypatch, DETECTORS)
+    it = device()
+    with VirtualBus() as line:
+        line.add(it)
+        async with bench(line.port, baudrate=115_200) as b:
+            context = b.start(ModbusDriver, unit=1, profile="test", **FAST)
+            await polled(context)
+            assert context.of(Kind.ALARM) == []
+            it.meter.values["hall"] = True
+            await polled(context)
+            context.house.testing = True
+            it.meter.values["hall"] = False
+            await context.wait_until(lambda: len(context.of(Kind.ALARM)) == 2)
+    assert [alarm.detail for alarm in context.of(Kind.ALARM)] == [
+        {"alarm": "smoke", "active": True, "contact": "hall"},
+        {"alarm": "smoke", "active": False, "contact": "hall", "test": True},
+    ]
+    assert told(context) == []
