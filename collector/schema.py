@@ -105,4 +105,19 @@ _VERSION_2 = (
     "CREATE INDEX commands_by_time ON commands (gateway, issued)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
+_VERSION_3 = (
+    # When a batch of the stream came last, by this machine's clock. What came before there was this
+    # column came no earlier than its newest event of known time, and not in the future.
+    "ALTER TABLE streams ADD COLUMN heard INTEGER NOT NULL DEFAULT 0",
+    """
+    UPDATE streams SET heard = coalesce((
+        SELECT min(time, 1000 * unixepoch()) FROM events
+        WHERE events.gateway = streams.gateway AND time_quality <> 'unknown'
+        ORDER BY time DESC LIMIT 1
+    ), 0)
+    """,
+    # The few rows in which gateways tell of themselves.
+    "CREATE INDEX events_of_gateways ON events (gateway, time) WHERE kind = 'gateway'",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)

@@ -17,6 +17,7 @@ import msgspec
 from collector.books import Book, merge
 from collector.checkpoint import Checkpointer
 from collector.delivery import Delivery, Outcome, Reason, Refusal, Row, digest_of
+from collector.heard import Heard, quiet_after_of
 from collector.schema import MIGRATIONS
 from gateway.codec import gap_of
 from gateway.errors import DecodeError, StoreError
@@ -34,6 +35,17 @@ MAX_REFUSED_BYTES = 64 * 1024 * 1024
 MAX_CONFLICTS = 10_000
 # How long another process (a reader that checkpoints, a second collector) may hold the file.
 BUSY_TIMEOUT_S = 10.0
+# A journal is of whoever sent it last: a gateway that was given another id leaves no ghost behind.
+# SQLite takes a bare column beside max() from the row of the maximum.
+_HEARD = """
+    SELECT gateway, max(heard), (
+        SELECT body ->> '$.detail.quiet_after_s' FROM events
+        WHERE events.gateway = latest.gateway AND kind = 'gateway'
+            AND body ->> '$.detail.state' = 'alive'
+        ORDER BY time DESC LIMIT 1
+    ) FROM (SELECT gateway, max(heard) AS heard FROM streams GROUP BY journal) AS latest
+    GROUP BY gateway ORDER BY gateway
+"""
 _LANES = {lane.name.lower(): lane for lane in Lane}
 
 
@@ -89,6 +101,12 @@ class SqliteStore:
             )
             books = [self._book(journal, lane) for journal, lane in keys.fetchall()]
         return sorted(books, key=lambda book: (book.gateway, book.journal, book.lane))
+
+    def heard(self) -> list[Heard]:
+        """When each gateway was heard last; see Store."""
+        with self._transaction():
+            rows = self._db.execute(_HEARD).fetchall()
+        return [Heard(gateway, at_ms, quiet_after_of(told)) for gateway, at_ms, told in rows]
 
     def order(self, command: Command) -> None:
         """Keep what is about to be ordered; see Store."""
@@ -207,10 +225,10 @@ class SqliteStore:
 
     def _book_in(self, delivery: Delivery, outcome: Outcome) -> None:
         self._db.execute(
-            "INSERT INTO streams VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            "INSERT INTO streams VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " gateway = excluded.gateway, stored = stored + excluded.stored,"
             " duplicates = duplicates + excluded.duplicates,"
-            " conflicts = conflicts + excluded.conflicts",
+            " conflicts = conflicts + excluded.conflicts, heard = excluded.heard",
             (
                 delivery.journal.hex(),
                 delivery.lane.name.lower(),
@@ -218,6 +236,7 @@ class SqliteStore:
                 outcome.stored,
                 outcome.duplicates,
                 outcome.conflicts,
+                time.time_ns() // 1_000_000,
             ),
         )
 

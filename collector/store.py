@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from collector.books import Book
     from collector.delivery import Delivery, Outcome, Refusal
+    from collector.heard import Heard
     from gateway.commands.wire import Command, Reply
 
 
@@ -36,6 +37,10 @@ class Store(Protocol):
 
     def books(self) -> list[Book]:
         """The books of every lane of every journal, ordered by gateway, journal, lane."""
+        ...
+
+    def heard(self) -> list[Heard]:
+        """When each gateway was heard last, ordered by gateway."""
         ...
 
     def order(self, command: Command) -> None:

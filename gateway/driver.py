@@ -25,8 +25,9 @@ import msgspec
 from gateway.errors import DriverError, UnknownDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from gateway.finding import Finding
     from gateway.model import CallState, Observation, Scalar
     from gateway.notes import Notes
     from gateway.settings import BusSettings
@@ -166,6 +167,7 @@ class Driver(ABC):
     summary: ClassVar[str]
     Settings: ClassVar[type[msgspec.Struct]] = NoSettings
     needs_bus: ClassVar[bool] = False
+    only_one: ClassVar[bool] = False  # a home has one at most: two would take from each other
 
     def __init__(self, settings: Any, context: Context) -> None:
         self.settings = settings
@@ -178,6 +180,20 @@ class Driver(ABC):
         Raises:
             SettingsError: with every fault.
         """
+
+    @classmethod
+    def look(cls, settings: Any, bus: BusSettings | None) -> Sequence[Finding]:
+        """What a fitter should know of the hardware of such a device, for `hearth doctor`.
+
+        It may take a second. A daemon may be running and have the device: nothing is opened that
+        only one can have, and what hearth itself holds is well.
+
+        Args:
+            settings: of the device.
+            bus: the one it hangs on, if it does.
+        """
+        del settings, bus
+        return ()
 
     async def command(self, name: str, arguments: Mapping[str, Scalar]) -> dict[str, Scalar]:
         """Do something that a person upstream asked for, beside `run`.

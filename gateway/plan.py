@@ -32,9 +32,21 @@ def plan(settings: Settings) -> list[Planned]:
     faults: list[str] = []
     buses = {bus.id: bus for bus in settings.buses}
     planned = [_plan_one(settings, device, buses, faults) for device in settings.devices]
+    faults += _second_ones(settings, [item for item in planned if item is not None])
     if faults:
         raise SettingsError(faults)
     return [item for item in planned if item is not None]
+
+
+def _second_ones(settings: Settings, planned: list[Planned]) -> list[str]:
+    """Devices of a kind of which a home has one, beside the first of them."""
+    first: dict[type[Driver], str] = {}
+    return [
+        f"{at(item.device.place, 'driver', settings.source)}: {first[item.driver]!r} is one"
+        f" already; a home has only one {item.device.driver}"
+        for item in planned
+        if item.driver.only_one and first.setdefault(item.driver, item.device.id) != item.device.id
+    ]
 
 
 def _plan_one(

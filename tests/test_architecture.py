@@ -36,6 +36,7 @@ FLOORS = {
         "gateway.resources",
         "gateway.speakable",
         "gateway.timekeeper",
+        "gateway.finding",
     ],
     2: ["gateway.journal"],
     3: [
@@ -61,7 +62,13 @@ FLOORS = {
         "gateway.household",
         "gateway.supervision",
     ],
-    6: ["gateway.supervisor", "gateway.orders", "gateway.control", "gateway.notify"],
+    6: [
+        "gateway.supervisor",
+        "gateway.orders",
+        "gateway.control",
+        "gateway.notify",
+        "gateway.doctor",
+    ],
     7: ["gateway.daemon"],
     8: ["gateway.cli"],
 }

@@ -41,14 +41,21 @@ class BusDriver(ThermoDriver):
     needs_bus = True
 
 
+class LoneDriver(ThermoDriver):
+    """One of which a home has one."""
+
+    only_one = True
+
+
 @pytest.fixture(autouse=True)
 def installed(monkeypatch):
-    """Four drivers: two good ones, one that does not load, one that is none."""
+    """Five drivers: three good ones, one that does not load, one that is none."""
     points = EntryPoints(
         EntryPoint(name, value, ENTRY_POINT_GROUP)
         for name, value in {
             "thermo": f"{__name__}:ThermoDriver",
             "thermo-bus": f"{__name__}:BusDriver",
+            "lone": f"{__name__}:LoneDriver",
             "broken": "no_such_module:Driver",
             "impostor": f"{__name__}:ThermoSettings",
         }.items()
@@ -87,7 +94,7 @@ def test_no_devices():
     assert plan(with_devices()) == []
 
 
-INSTALLED = "installed: broken, impostor, thermo, thermo-bus"
+INSTALLED = "installed: broken, impostor, lone, thermo, thermo-bus"
 
 
 def test_all_faults_of_all_devices_at_once():
@@ -114,6 +121,15 @@ def test_a_fault_of_the_bus_and_of_the_options_of_one_device():
     assert len(faults_of('id = "a"\ndriver = "thermo-bus"\nwhere = 5')) == 2
 
 
+def test_a_second_one_of_what_a_home_has_one():
+    lone = 'id = "{}"\ndriver = "lone"\nwhere = "x"'
+    assert len(plan(with_devices(lone.format("a")))) == 1
+    assert faults_of(*map(lone.format, "abc")) == (
+        "f.toml:14: device[1].driver: 'a' is one already; a home has only one lone",
+        "f.toml:18: device[2].driver: 'a' is one already; a home has only one lone",
+    )
+
+
 def test_drivers_that_cannot_be_used():
     (fault,) = faults_of('id = "a"\ndriver = "broken"')
     assert "does not load: No module named 'no_such_module'" in fault
@@ -122,4 +138,4 @@ def test_drivers_that_cannot_be_used():
 
 
 def test_what_is_installed_is_listed():
-    assert list(installed_drivers()) == ["broken", "impostor", "thermo", "thermo-bus"]
+    assert list(installed_drivers()) == ["broken", "impostor", "lone", "thermo", "thermo-bus"]

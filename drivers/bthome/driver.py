@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from drivers.ble.grace import RADIO_GRACE_S, Grace
+from drivers.ble.look import look_at_adapter
 from drivers.ble.radio import Radio
 from drivers.bthome.cipher import Cipher
 from drivers.bthome.key import read_key
@@ -21,7 +22,11 @@ from gateway.driver import Driver
 from gateway.errors import DeviceSilent, HearthError, LinkLost
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.driver import Context
+    from gateway.finding import Finding
+    from gateway.settings import BusSettings
 
 # Every second without the radio is one in which a call is not heard, and to ask for it costs
 # little.
@@ -40,6 +45,12 @@ class BthomeDriver(Driver):
         """The key must be there and be one; SettingsError if it is not."""
         if settings.key_file:
             read_key(settings.key_file)
+
+    @classmethod
+    def look(cls, settings: BthomeSettings, bus: BusSettings | None) -> Sequence[Finding]:
+        """The adapter."""
+        del bus
+        return [look_at_adapter(settings.adapter)]
 
     async def run(self) -> None:
         """Listen until cancelled; LinkLost without a radio, SettingsError without the key."""

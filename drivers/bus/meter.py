@@ -13,6 +13,7 @@ import msgspec
 
 from drivers.bus.bus import shared_bus
 from drivers.bus.line import parse_line
+from drivers.bus.look import look_at_bus
 from drivers.fault import Fault
 from drivers.water.teller import shared_teller
 from gateway.backoff import Backoff
@@ -28,11 +29,13 @@ from gateway.errors import (
 from gateway.model import Kind, Measurement, Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from drivers.bus.bus import Bus
     from gateway.driver import Context
+    from gateway.finding import Finding
     from gateway.model import Scalar
+    from gateway.settings import BusSettings
 
 # A dead meter is asked ever less often, but at least this often: a household whose meter came back
 # after a power cut should be seen again within minutes.
@@ -80,6 +83,12 @@ class MeterDriver(Driver):
         self._overload = Fault()
         self._left_out = 0  # polls there was no time for, since that fault was raised
         self._backoff = Backoff(2 * settings.poll, max(2 * settings.poll, DEAD_POLL_S))
+
+    @classmethod
+    def look(cls, settings: Any, bus: BusSettings | None) -> Sequence[Finding]:
+        """The port of its bus."""
+        del settings
+        return look_at_bus(bus)
 
     @abstractmethod
     async def read(self, bus: Bus) -> Reading:

@@ -20,6 +20,7 @@ from drivers.button.settings import ButtonSettings
 from drivers.button.wire import Press, Presses
 from drivers.call import Caller
 from drivers.gpio.link import Wanted, Wire, open_lines
+from drivers.gpio.look import look_at_lines
 from drivers.gpio.player import Player
 from drivers.gpio.settings import twice
 from drivers.gpio.sign import Sign
@@ -31,12 +32,14 @@ from gateway.errors import DriverError, SettingsError
 from gateway.model import Kind, Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from drivers.button.wire import Decision
     from drivers.gpio.watch import Happening
     from gateway.driver import Context
+    from gateway.finding import Finding
     from gateway.model import Scalar
+    from gateway.settings import BusSettings
 
 
 class ButtonDriver(Driver):
@@ -59,6 +62,12 @@ class ButtonDriver(Driver):
             faults.append("long_press is not below stuck_after")
         if faults:
             raise SettingsError(faults)
+
+    @classmethod
+    def look(cls, settings: ButtonSettings, bus: BusSettings | None) -> Sequence[Finding]:
+        """The chip and its lines."""
+        del bus
+        return look_at_lines(_wanted(settings))
 
     async def run(self) -> None:
         """Listen until cancelled; LinkLost when the chip is gone."""

@@ -16,6 +16,7 @@ from drivers.call import Caller
 from drivers.contact.settings import ContactSettings
 from drivers.contact.wire import Held
 from drivers.gpio.link import Wanted, open_lines
+from drivers.gpio.look import look_at_lines
 from drivers.gpio.settings import twice
 from drivers.gpio.watch import FAULTS, Watch, input_wires
 from drivers.gpio.wire.edge import Change
@@ -25,9 +26,13 @@ from gateway.errors import JournalWriteFailed, SettingsError
 from gateway.model import Kind, Measurement, Observation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from drivers.gpio.watch import Happening
     from gateway.driver import Context
+    from gateway.finding import Finding
     from gateway.model import Scalar
+    from gateway.settings import BusSettings
 
 NOTE = "active"
 
@@ -47,12 +52,16 @@ class ContactDriver(Driver):
         if faults:
             raise SettingsError(faults)
 
+    @classmethod
+    def look(cls, settings: ContactSettings, bus: BusSettings | None) -> Sequence[Finding]:
+        """The chip and its lines."""
+        del bus
+        return look_at_lines(_wanted(settings))
+
     async def run(self) -> None:
         """Watch until cancelled; LinkLost when the chip is gone."""
         settings: ContactSettings = self.settings
-        wires = input_wires(settings, active_low=settings.active_low)
-        wanted = Wanted(settings.chip, wires, bias=settings.bias, debounce_s=settings.debounce)
-        lines = await open_lines(wanted)
+        lines = await open_lines(_wanted(settings))
         try:
             async with asyncio.TaskGroup() as tasks:
                 watch = Watch(lines, settings)
@@ -127,3 +136,8 @@ class _Contact:
 
     def _online(self) -> None:
         self._context.online(chip=self._settings.chip, line=self._settings.offset)
+
+
+def _wanted(settings: ContactSettings) -> Wanted:
+    wires = input_wires(settings, active_low=settings.active_low)
+    return Wanted(settings.chip, wires, bias=settings.bias, debounce_s=settings.debounce)

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from drivers.bus.link import Link
+from drivers.bus.look import look_at_port
 from drivers.fault import Faults
 from drivers.modem.conversation import Conversation
 from drivers.modem.modem import Modem
@@ -21,9 +22,12 @@ from gateway.model import Kind, Measurement, Observation
 from gateway.settings import BusSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from drivers.modem.wire.parts import UserData
     from gateway.driver import Context, TextMessage
     from gateway.errors import HearthError
+    from gateway.finding import Finding
 
 CHECK_S = 60.0
 # A modem that restarts needs some 10 s until it is in its network again.
@@ -44,6 +48,12 @@ class ModemDriver(Driver):
 
     summary = "GSM modem on a serial port: text messages when the network does not answer"
     Settings = ModemSettings
+
+    @classmethod
+    def look(cls, settings: ModemSettings, bus: BusSettings | None) -> Sequence[Finding]:
+        """Its port."""
+        del bus
+        return [look_at_port(settings.port)]
 
     async def run(self) -> None:
         """Send until cancelled; LinkLost when the port is gone."""

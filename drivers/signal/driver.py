@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from drivers.gpio.link import Wanted, Wire, open_lines
+from drivers.gpio.look import look_at_lines
 from drivers.gpio.player import Player
 from drivers.gpio.settings import twice
 from drivers.gpio.sign import LIGHT, Sign
@@ -15,11 +16,13 @@ from gateway.driver import Driver
 from gateway.errors import DriverError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from drivers.gpio.link import Lines
     from gateway.driver import Context
+    from gateway.finding import Finding
     from gateway.model import Scalar
+    from gateway.settings import BusSettings
 
 
 class SignalDriver(Driver):
@@ -41,12 +44,16 @@ class SignalDriver(Driver):
         if faults:
             raise SettingsError(faults)
 
+    @classmethod
+    def look(cls, settings: SignalSettings, bus: BusSettings | None) -> Sequence[Finding]:
+        """The chip and its lines."""
+        del bus
+        return look_at_lines(_wanted(settings))
+
     async def run(self) -> None:
         """Show until cancelled; LinkLost when the chip is gone."""
         settings: SignalSettings = self.settings
-        offsets = [it for it in (settings.lamp, settings.beeper) if it is not None]
-        outputs = tuple(Wire(offset, active_low=settings.on == "low") for offset in offsets)
-        lines = await open_lines(Wanted(settings.chip, outputs=outputs))
+        lines = await open_lines(_wanted(settings))
         try:
             self.context.online(chip=settings.chip)
             async with asyncio.TaskGroup() as tasks:
@@ -79,3 +86,9 @@ class SignalDriver(Driver):
                 tasks.create_task(player.run())
         tasks.create_task(sign.follow())
         return sign
+
+
+def _wanted(settings: SignalSettings) -> Wanted:
+    offsets = [it for it in (settings.lamp, settings.beeper) if it is not None]
+    outputs = tuple(Wire(offset, active_low=settings.on == "low") for offset in offsets)
+    return Wanted(settings.chip, outputs=outputs)

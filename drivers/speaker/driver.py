@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from drivers.speaker.chain import run_chain
 from drivers.speaker.engine import engine_command, limit_s, player_command, synthesise
+from drivers.speaker.look import look_at_speaker
 from drivers.speaker.settings import SpeakerSettings
 from drivers.speaker.sounds import Sounds
 from drivers.speaker.wav import silence
@@ -22,11 +23,13 @@ from gateway.errors import DeviceRefused, DeviceSilent, DriverError, LinkLost
 from gateway.speakable import speakable
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from gateway.driver import Context, Utterance
+    from gateway.finding import Finding
     from gateway.model import Scalar
+    from gateway.settings import BusSettings
 
 # A USB sound card that is plugged in again is heard again within this time (s); a call may be
 # waiting to be told of.
@@ -55,6 +58,7 @@ class SpeakerDriver(Driver):
 
     summary = "a loudspeaker: speaks by espeak-ng or another engine, plays by aplay"
     Settings = SpeakerSettings
+    only_one = True
 
     settings: SpeakerSettings
 
@@ -66,6 +70,12 @@ class SpeakerDriver(Driver):
         self._orders: deque[_Order] = deque()
         self._ordered = asyncio.Event()
         self._speechless = False  # the engine failed
+
+    @classmethod
+    def look(cls, settings: SpeakerSettings, bus: BusSettings | None) -> Sequence[Finding]:
+        """Player, engine, sound card, phrases."""
+        del bus
+        return look_at_speaker(settings)
 
     async def run(self) -> None:
         """Say what there is to say, until cancelled."""

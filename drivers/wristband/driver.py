@@ -13,7 +13,10 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from drivers.ble.grace import RADIO_GRACE_S, Grace
+from drivers.ble.look import look_at_adapter
 from drivers.ble.radio import Radio
 from drivers.call import Caller
 from drivers.wristband.family import check_profile
@@ -25,13 +28,16 @@ from gateway.backoff import Backoff
 from gateway.clock import SystemClock
 from gateway.driver import Driver
 from gateway.errors import DeviceRefused, DeviceSilent, DriverError, HearthError, LinkLost
+from gateway.finding import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from drivers.ble.advert import Advert
     from gateway.driver import Context
+    from gateway.finding import Finding
     from gateway.model import Scalar
+    from gateway.settings import BusSettings
 
 # A band that walked out of the room is back within seconds more often than not, so the first try
 # is early; one that is gone for the night costs the radio a scan a minute.
@@ -49,6 +55,17 @@ class WristbandDriver(Driver):
     def check(cls, settings: WristbandSettings) -> None:
         """The profile must exist; SettingsError if it does not."""
         check_profile(settings.profile)
+
+    @classmethod
+    def look(cls, settings: WristbandSettings, bus: BusSettings | None) -> Sequence[Finding]:
+        """The adapter, and the second one, which is not needed."""
+        del bus
+        findings = [look_at_adapter(settings.adapter)]
+        if settings.listen_adapter:
+            second = look_at_adapter(settings.listen_adapter)
+            bad = second.level is not Level.OK
+            findings.append(replace(second, level=Level.WARNING) if bad else second)
+        return findings
 
     def __init__(self, settings: Any, context: Context) -> None:
         super().__init__(settings, context)

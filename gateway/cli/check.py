@@ -11,8 +11,6 @@ from gateway.errors import SettingsError
 if TYPE_CHECKING:
     import argparse
 
-    from gateway.settings import Settings
-
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
@@ -23,10 +21,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if the configuration is sound; faults end the command with 2."""
+    from gateway.doctor.configuration import read_on
     from gateway.settings import load
 
     settings = load(arguments.config)
-    devices = _devices(settings)
+    planned, faults = read_on(settings)
+    if faults:
+        raise SettingsError(faults)
+    devices = len(planned)
     print(
         text(
             f"{arguments.config}: sound. {settings.gateway.id}, {devices} devices,"
@@ -36,25 +38,3 @@ def run(arguments: argparse.Namespace) -> int:
         )
     )
     return 0
-
-
-def _devices(settings: Settings) -> int:
-    """How many devices there are; SettingsError with the faults of all that is named."""
-    from gateway.commands.keys import read_public_keys
-    from gateway.plan import plan
-    from gateway.settings import at
-
-    faults: list[str] = []
-    devices = 0
-    try:
-        devices = len(plan(settings))
-    except SettingsError as error:
-        faults += error.faults
-    try:
-        place = at(f"{settings.file}:commands", "keys", settings.source)
-        read_public_keys(settings.commands.keys, place)
-    except SettingsError as error:
-        faults += error.faults
-    if faults:
-        raise SettingsError(faults)
-    return devices

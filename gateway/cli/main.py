@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     "run",
     "check",
+    "doctor",
     "status",
     "devices",
     "probe",

@@ -7,10 +7,9 @@ import json
 import sys
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.cli.text import text
+from gateway.cli.text import span, text
 from gateway.errors import LinkLost
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from drivers.bus.line import Line
     from drivers.bus.prober import Found, Step
 
-_BY_ID = Path("/dev/serial/by-id")
 _BUS = "bus-1"
 
 
@@ -70,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Search, and print what was found; 0 if anything was. Ctrl-C ends it early."""
     from drivers.bus.bus import Bus
     from drivers.bus.line import parse_line
+    from drivers.bus.look import stable_name
     from drivers.bus.prober import installed_probers, plan
     from gateway.settings import read_bus
 
@@ -163,8 +162,8 @@ def _progress(steps: Sequence[Step]) -> Iterator[_Bar]:
     total_s = sum(step.seconds for step in steps)
     print(
         text(
-            f"about {_span(total_s)}; Ctrl-C ends it and prints what was found",
-            f"约需{_span(total_s)}；按 Ctrl-C 可提前结束并输出已找到的表计",
+            f"about {span(total_s)}; Ctrl-C ends it and prints what was found",
+            f"约需{span(total_s)}；按 Ctrl-C 可提前结束并输出已找到的表计",
         ),
         file=sys.stderr,
     )
@@ -177,14 +176,6 @@ def _progress(steps: Sequence[Step]) -> Iterator[_Bar]:
         yield bar
 
 
-def stable_name(port: str) -> str:
-    """The name under /dev/serial/by-id that leads to the same port, which survives replugging."""
-    if "://" in port or not _BY_ID.is_dir():
-        return port
-    real = Path(port).resolve()
-    return next((str(it) for it in sorted(_BY_ID.iterdir()) if it.resolve() == real), port)
-
-
 def _hint(error: LinkLost) -> str:
     if "another process" in error.hint:
         return text(
@@ -195,9 +186,3 @@ def _hint(error: LinkLost) -> str:
 
 def _keys(it: Found) -> str:
     return " ".join(f"{key}={value}" for key, value in it.keys.items())
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return text(f"{seconds:.0f} s", f"{seconds:.0f} 秒")
-    return text(f"{seconds / 60:.0f} min", f"{seconds / 60:.0f} 分钟")

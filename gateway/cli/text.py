@@ -26,3 +26,14 @@ def size(count: int) -> str:
             break
         amount, unit = amount / 1024, larger
     return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+
+
+def span(seconds: float) -> str:
+    """A time for people, in the unit that keeps it short."""
+    if seconds < 90:
+        return text(f"{seconds:.0f} s", f"{seconds:.0f} 秒")
+    if seconds < 90 * 60:
+        return text(f"{seconds / 60:.0f} min", f"{seconds / 60:.0f} 分钟")
+    if seconds < 48 * 3600:
+        return text(f"{seconds / 3600:.0f} h", f"{seconds / 3600:.0f} 小时")
+    return text(f"{seconds / 86_400:.0f} days", f"{seconds / 86_400:.0f} 天")

@@ -16,18 +16,18 @@ import logging
 from typing import TYPE_CHECKING
 
 from gateway.announce import Priority, phrases
-from gateway.errors import CommandRefused, JournalError, JournalWriteFailed
-from gateway.model import Kind, Observation
+from gateway.errors import CommandRefused
 from gateway.reminders.book import Anchor, Progress, Ringing
-from gateway.reminders.plan import MOST_MISSED, Plan
+from gateway.reminders.plan import Plan
 from gateway.reminders.reminder import read_reminders
+from gateway.reminders.teller import Teller
 from gateway.strict import sayable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from gateway.announce import Announcer, Item
-    from gateway.model import Scalar
+    from gateway.model import Observation
     from gateway.reminders.book import Book
     from gateway.reminders.reminder import Reminder
     from gateway.reminders.schedule import Occurrence
@@ -38,11 +38,6 @@ if TYPE_CHECKING:
 LOOK_S = 5.0
 # A time server is found within a minute of the network; only then it is worth saying.
 UNKNOWN_S = 120.0
-# When the journal took no event, it is offered again.
-TELL_AGAIN_S = 5.0
-
-# SCAIP's status codes (SS 91100:2014) of a pill dispenser.
-_SCAIP = {"rung": "0082", "taken": "0083", "not_taken": "0081"}
 
 log = logging.getLogger("hearth.reminders")
 
@@ -72,17 +67,15 @@ class Bell:
         self._book = book
         self._announcer = announcer
         self._time = time
-        self._emit = emit
         self._changing = asyncio.Lock()
+        self.teller = Teller(book, emit, self._changing)
         self._wake = asyncio.Event()
-        self._news = asyncio.Event()
-        self._dirty = bool(book.damage)
         self._unknown_since_ms: int | None = None
         self._unknown_told = False
         if time.anchor is None and book.now.anchor:
             time.anchor = book.now.anchor.stamp()
         if book.damage:
-            self._fault("reminders_lost", active=True, what=sayable(book.damage))
+            self.teller.fault("reminders_lost", active=True, what=sayable(book.damage))
         self._plans = dict(self._plans_of(book.now.reminders))
 
     def _plans_of(self, reminders: list[Reminder]) -> Iterator[tuple[str, Plan]]:
@@ -95,7 +88,7 @@ class Bell:
                 yield reminder.id, Plan(reminder, progress)
             except CommandRefused as refused:
                 what = sayable(f"{reminder.id}: {refused}")
-                self._fault("reminders_lost", active=True, what=what)
+                self.teller.fault("reminders_lost", active=True, what=what)
 
     # --- what people do --------------------------------------------------------------------------
 
@@ -120,7 +113,7 @@ class Bell:
             return False
         heard = [plan for plan in ringing if plan.heard or (plan.item and plan.item.begun)]
         for plan in heard or ringing:
-            self._end(plan, "taken", by=device)
+            self.teller.end(plan, "taken", by=device)
             self._announcer.withdraw(_key(plan.reminder))
         self._say(phrases.PHRASES["reminder_taken"], key="reminder_taken")
         self._wake.set()
@@ -146,14 +139,14 @@ class Bell:
                 self._plans[reminder.id] = self._planned(reminder, before.pop(reminder.id, None))
             for plan in before.values():
                 if plan.progress.ringing:
-                    self._end(plan, "not_taken", reason="withdrawn")
+                    self.teller.end(plan, "not_taken", reason="withdrawn")
                 self._announcer.withdraw(_key(plan.reminder))
             self._book.now.reminders = reminders
             self._book.now.progress = {id_: plan.progress for id_, plan in self._plans.items()}
-            self._dirty = True
+            self.teller.dirty = True
             self._wake.set()
             await self._book.save()
-            self._dirty = False
+            self.teller.dirty = False
             return len(reminders)
 
     def _planned(self, reminder: Reminder, old: Plan | None) -> Plan:
@@ -167,7 +160,7 @@ class Bell:
         if old:
             progress.rung_ms = old.progress.rung_ms
             if old.progress.ringing:
-                self._end(old, "not_taken", reason="changed")
+                self.teller.end(old, "not_taken", reason="changed")
             self._announcer.withdraw(_key(reminder))
         return Plan(reminder, progress)
 
@@ -186,7 +179,7 @@ class Bell:
         """Ring what is due, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._look_on())
-            tasks.create_task(self._tell_on())
+            tasks.create_task(self.teller.run())
 
     async def _look_on(self) -> None:
         while True:
@@ -198,14 +191,6 @@ class Bell:
             except TimeoutError:
                 continue
 
-    async def _tell_on(self) -> None:
-        while True:
-            self._news.clear()
-            if not await self.tell():
-                await asyncio.sleep(TELL_AGAIN_S)
-            elif not self._book.tellable:
-                await self._news.wait()
-
     async def look(self) -> float:
         """Do what is due now; s until the next look."""
         async with self._changing:
@@ -216,20 +201,20 @@ class Bell:
                 ringing = [plan for plan in self._plans.values() if self._advance(plan, now)]
             elif self._plans:
                 self._mind_unknown_clock(now)
-            await self._keep()
+            await self.teller.keep()
             for plan in ringing:
                 self._ring(plan)
             return self._delay_s(now) if now.known else LOOK_S
 
     def _advance(self, plan: Plan, now: Moment) -> bool:
         """Note what time did to one reminder; whether it is to be said."""
-        self._dirty |= plan.settle(now, self._time)
+        self.teller.dirty |= plan.settle(now, self._time)
         due = plan.due(now, self._grace_ms, self._time)
         if due.missed:
-            self._not_rung(plan.reminder, due.missed)
+            self.teller.not_rung(plan.reminder, due.missed)
         if due.rings:
             if plan.progress.ringing:
-                self._end(plan, "not_taken", reason="the next is due")
+                self.teller.end(plan, "not_taken", reason="the next is due")
             self._begin_ringing(plan, due.rings, now)
             return True
         return plan.progress.ringing is not None and self._repeats(plan, now)
@@ -240,7 +225,7 @@ class Bell:
         plan.progress.rung_ms = occurrence.at_ms
         plan.heard, plan.item = False, None
         self._wait_for_repeat(plan, now)
-        self._tell(plan.reminder, "rung", local)
+        self.teller.state(plan.reminder, "rung", local)
 
     def _repeats(self, plan: Plan, now: Moment) -> bool:
         """Whether what rings is to be said again now; it ends if that was enough."""
@@ -252,12 +237,12 @@ class Bell:
         if now.uptime_ms < plan.repeat_uptime_ms:
             return False
         if ringing.times > plan.reminder.most_repeats:
-            self._end(plan, "not_taken")
+            self.teller.end(plan, "not_taken")
             return False
         ringing.times += 1
         ringing.last_ms = now.wall_ms
         self._wait_for_repeat(plan, now)
-        self._dirty = True
+        self.teller.dirty = True
         return True
 
     def _ring_on(self, plan: Plan, ringing: Ringing, now: Moment) -> bool:
@@ -266,7 +251,7 @@ class Bell:
         left = plan.reminder.most_repeats + 1 - ringing.times
         off_ms = now.wall_ms - ringing.last_ms
         if off_ms > repeat_ms * (left + 1) + self._grace_ms:
-            self._end(plan, "not_taken", reason="off")
+            self.teller.end(plan, "not_taken", reason="off")
             return False
         wait_ms = min(max(repeat_ms - off_ms, 0), repeat_ms)
         plan.repeat_uptime_ms = now.uptime_ms + wait_ms
@@ -286,7 +271,7 @@ class Bell:
         plan.item = self._say(words, key=_key(reminder), valid_s=valid_s)
         if not reminder.ack:
             plan.progress.ringing = None
-            self._dirty = True
+            self.teller.dirty = True
 
     def _delay_s(self, now: Moment) -> float:
         waits = [plan.next.at_ms - now.wall_ms for plan in self._plans.values() if plan.next]
@@ -304,11 +289,11 @@ class Bell:
         if self._unknown_told:
             self._unknown_told = False
             self._announcer.withdraw("clock_unknown")
-            self._fault("clock_unknown", active=False)
+            self.teller.fault("clock_unknown", active=False)
         if self._plans and (anchor := self._time.anchor):
             kept = self._book.now.anchor
             if kept is None or kept.boot != anchor.boot:
-                self._dirty = True
+                self.teller.dirty = True
             self._book.now.anchor = Anchor(anchor.boot, anchor.uptime_ms, anchor.wall_ms)
 
     def _mind_unknown_clock(self, now: Moment) -> None:
@@ -318,80 +303,9 @@ class Bell:
             return
         self._unknown_told = True
         self._say(phrases.PHRASES["clock_unknown"], key="clock_unknown")
-        self._fault("clock_unknown", active=True)
+        self.teller.fault("clock_unknown", active=True)
 
-    # --- telling ---------------------------------------------------------------------------------
-
-    async def tell(self) -> bool:
-        """Give the journal what it does not have yet; whether it took it."""
-        events, accepted = list(self._book.tellable), []
-        for event in events:
-            try:
-                accepted.append((event, self._emit(Observation(event.kind, detail=event.detail))))
-            except JournalError as error:
-                log.warning("a reminder could not be told: %s", error)
-                break
-        for event, receipt in accepted:
-            try:
-                await receipt
-            except JournalWriteFailed:
-                pass  # it goes up from memory, told again it would be there twice
-            except JournalError as error:
-                log.warning("a reminder could not be told: %s", error)
-                return False
-            self._book.told(event)
-            self._dirty = True
-        if accepted:
-            async with self._changing:
-                await self._keep()
-        return len(accepted) == len(events)
-
-    def _end(self, plan: Plan, state: str, **more: Scalar) -> None:
-        """What rings is over."""
-        ringing, plan.progress.ringing = plan.progress.ringing, None
-        if ringing:
-            self._tell(plan.reminder, state, ringing.occurrence, **more)
-
-    def _not_rung(self, reminder: Reminder, missed: list[Occurrence]) -> None:
-        more: dict[str, Scalar] = {"missed": len(missed)}
-        if len(missed) > 1:
-            more["last"] = missed[-1].local.isoformat()
-        if len(missed) >= MOST_MISSED:
-            more["and_more"] = True
-        self._tell(reminder, "not_rung", missed[0].local.isoformat(), **more)
-
-    def _tell(self, reminder: Reminder, state: str, occurrence: str, **more: Scalar) -> None:
-        detail: dict[str, Scalar] = {
-            "reminder": reminder.id,
-            "kind": reminder.kind,
-            "state": state,
-            "occurrence": occurrence,
-            **more,
-        }
-        if reminder.kind == "medicine" and state in _SCAIP:
-            detail["scaip"] = _SCAIP[state]
-        self._book.tell(Kind.REMINDER, detail)
-        self._dirty = True
-
-    def _fault(self, fault: str, *, active: bool, **more: Scalar) -> None:
-        self._book.tell(Kind.FAULT, {"fault": fault, "active": active, **more})
-        self._dirty = True
-
-    async def _keep(self) -> None:
-        """Keep what changed. Without flash it rings all the same: medicine matters more."""
-        if not self._dirty:
-            return
-        self._dirty = False
-        if dropped := self._book.now.dropped:
-            self._book.now.dropped = 0
-            self._fault("reminder_events_lost", active=True, count=dropped)
-            self._dirty = False
-        try:
-            await self._book.save()
-        except JournalWriteFailed as error:
-            self._dirty = True
-            log.warning("how reminders stand could not be kept: %s", error)
-        self._news.set()
+    # --- saying ----------------------------------------------------------------------------------
 
     def _say(self, words: phrases.Phrase, *, key: str, valid_s: float = 60.0) -> Item | None:
         try:

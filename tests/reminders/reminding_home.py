@@ -58,7 +58,7 @@ class Home:
     async def look(self) -> None:
         """One look of the bell, and everything that follows from it."""
         await self.bell.look()
-        await self.bell.tell()
+        await self.bell.teller.tell()
         if self.has_speaker:
             await self.listen()
 

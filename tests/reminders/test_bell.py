@@ -347,7 +347,7 @@ async def test_events_that_wait_for_ever_are_bounded_and_counted(home):
     for number in range(MOST_UNTOLD + 7):
         home.bell._book.tell(1, {"n": number})
     assert len(home.bell._book.now.untold) == MOST_UNTOLD
-    home.bell._dirty = True
+    home.bell.teller.dirty = True
     await home.look()
     await home.look()
     assert {"fault": "reminder_events_lost", "active": True, "count": 7} in home.faults

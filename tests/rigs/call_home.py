@@ -141,15 +141,15 @@ class CallHome(Home):
         self.gpio.set(BUTTON, 1)
 
     async def until(self, state: str | None) -> str:
-        """Until the call is shown at this state; its id. None is until no call is open."""
+        """Until the newest call is shown at this state; its id. None is until there is none."""
         async with asyncio.timeout(30):
             while True:
                 with suppress(ControlError):  # hearth is being started
                     calls = (await self.status())["calls"]
                     if state is None and not calls:
                         return ""
-                    if calls and calls[0]["state"] == state:
-                        return calls[0]["call"]
+                    if calls and calls[-1]["state"] == state:
+                        return calls[-1]["call"]
                 await asyncio.sleep(0.01)
 
     async def order(self, name: str, call: str, who: str = "Sun") -> tuple[str, str]:

@@ -1,70 +1,23 @@
 """mqtts://: who the broker is gets checked, always."""
 
-import datetime
-import ipaddress
 import ssl
 
 import pytest
+from authority import LOOPBACK, Authority
 from brokers import needs_mosquitto
+from cryptography import x509
 
 from drivers.sim.broker import Broker
 from gateway.errors import SettingsError, UplinkLost
 from gateway.settings import UplinkSettings
 from gateway.uplink import MqttUplink
 
-x509 = pytest.importorskip("cryptography.x509")
-from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
-
 pytestmark = needs_mosquitto
-PEM = serialization.Encoding.PEM
-
-
-class Authority:
-    """A certificate authority that lives as long as a test."""
-
-    def __init__(self, folder, name: str) -> None:
-        self.folder = folder
-        self.name = name
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        self.ca = self._write(name, self._build(self.subject, self.key, ca=True), self.key)[0]
-
-    def issue(self, name: str, *alternatives) -> tuple[str, str]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        return self._write(name, self._build(subject, key, *alternatives), key)
-
-    def _build(self, subject, key, *alternatives, ca: bool = False):
-        now = datetime.datetime.now(datetime.UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        )
-        if alternatives:
-            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), False)
-        return builder.sign(self.key, hashes.SHA256())
-
-    def _write(self, name, certificate, key) -> tuple[str, str]:
-        cert, private = self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        cert.write_bytes(certificate.public_bytes(PEM))
-        none = serialization.NoEncryption()
-        private.write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, none))
-        return str(cert), str(private)
 
 
 @pytest.fixture
 def authority(tmp_path):
     return Authority(tmp_path, "our-ca")
-
-
-LOOPBACK = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
 
 
 def listener(cert: str, key: str, more: str = "") -> str:

@@ -96,6 +96,24 @@ def test_check_of_a_sound_file(tmp_path):
     assert "配置正确" in hearth("check", "-c", str(_config(tmp_path)), zh=True).stdout.decode()
 
 
+def test_check_takes_one_loudspeaker(tmp_path):
+    """Two would take words from each other."""
+    extra = "".join(f'[[device]]\nid = "{name}"\ndriver = "speaker"\n' for name in ("hall", "bed"))
+    text = _error(hearth("check", "-c", str(_config(tmp_path, extra))), 2)
+    assert "'hall' is one already; a home has only one speaker" in text
+
+
+def test_the_doctor_tells_faults_with_hints_and_a_code(tmp_path):
+    extra = '[[bus]]\nid = "b"\nport = "/nowhere/tty"\n'
+    extra += '[[device]]\nid = "m"\ndriver = "mbus"\nbus = "b"\naddress = 1\n'
+    result = hearth("doctor", "-c", str(_config(tmp_path, extra)))
+    page = result.stdout.decode()
+    assert (result.returncode, result.stderr) == (1, b"")
+    assert "FAULT    bus b            /nowhere/tty: No such file or directory\n" in page
+    assert "nobody can take a call" in page
+    assert "故障" in hearth("doctor", "-c", str(tmp_path / "none.toml"), zh=True).stdout.decode()
+
+
 def test_a_configuration_that_is_not_there():
     assert "cannot be read" in _error(hearth("run", "-c", "/nonexistent/hearth.toml"), 2)
 
@@ -213,6 +231,9 @@ def test_the_daemon_says_when_it_is_ready_and_ends_cleanly(tmp_path):
         assert status["gateway"] == "test-home"
         assert status["uplink"]["connected"] is False
         assert hearth("status", "-c", str(config)).stdout.decode().count("NOT CONNECTED") == 1
+        found = json.loads(hearth("doctor", "--json", "-c", str(config)).stdout)
+        levels = {(it["about"], it["level"]) for it in found}
+        assert {("daemon", "ok"), ("journal", "ok"), ("uplink", "fault")} <= levels
         process.send_signal(signal.SIGTERM)
         started = time.monotonic()
         while b"STOPPING=1" not in seen[-1]:
@@ -231,3 +252,8 @@ def test_collect_needs_a_broker_and_a_sound_url(tmp_path):
     text = _error(hearth("collect", "--store", store, "--url", "mqtt://far.example"), 2)
     assert "plaintext to another machine" in text
     assert "store" in _error(hearth("collect", "--check", "--store", "oracle://x"), 2)
+
+
+def test_a_fleet_of_which_nobody_is_quiet(tmp_path):
+    result = hearth("collect", "--quiet", "--json", "--store", f"sqlite://{tmp_path}/e.db")
+    assert (result.returncode, json.loads(result.stdout)) == (0, [])

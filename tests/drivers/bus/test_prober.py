@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from line_faults import Faulty, mute
 
+from drivers.bus import look
 from drivers.bus.bus import Bus
 from drivers.bus.line import Line
+from drivers.bus.look import stable_name
 from drivers.bus.prober import Found, installed_probers, plan, probe
 from drivers.cjt188.prober import Cjt188Prober
 from drivers.mbus.prober import MbusProber, probers
@@ -18,8 +20,7 @@ from drivers.sim.meter_cjt188 import Cjt188Script, CollidingMeters, VirtualCjt18
 from drivers.sim.meter_mbus import VirtualMbusMeter
 from drivers.sim.meter_modbus import VirtualModbusMeter
 from drivers.sim.wires import VirtualBus
-from gateway.cli import probe as probe_command
-from gateway.cli.probe import stable_name, tables
+from gateway.cli.probe import tables
 from gateway.cli.progress import RichBar
 from gateway.errors import LinkLost
 from gateway.settings import BusSettings, parse
@@ -198,7 +199,7 @@ def test_a_port_is_told_by_the_name_that_survives_replugging(tmp_path, monkeypat
     (tmp_path / "ttyUSB0").touch()
     (tmp_path / "by-id").mkdir()
     (tmp_path / "by-id" / "usb-adapter").symlink_to("../ttyUSB0")
-    monkeypatch.setattr(probe_command, "_BY_ID", tmp_path / "by-id")
+    monkeypatch.setattr(look, "_BY_ID", tmp_path / "by-id")
     assert stable_name(str(tmp_path / "ttyUSB0")) == str(tmp_path / "by-id" / "usb-adapter")
     assert stable_name(str(tmp_path / "ttyUSB1")) == str(tmp_path / "ttyUSB1")
     assert stable_name("socket://a:1") == "socket://a:1"
