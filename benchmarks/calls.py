@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "rigs"))
 
 PRESSES = 40
 BOUNCES_PER_S = 1000
+BETWEEN_S = 0.2  # what a released contact needs to be at rest
 DEBOUNCE_S = 0.03  # of the kernel, before there is an edge at all
 
 
@@ -60,6 +61,7 @@ async def _press(home) -> tuple[float, float]:
     home.gpio.set(BUTTON, 1)
     await home.order("call.close", call)
     await _lit(home, 0)
+    await asyncio.sleep(BETWEEN_S)
     return lit_ms, delivered_ms
 
 
