@@ -59,7 +59,7 @@ async def _press(home) -> tuple[float, float]:
     call = await home.until("delivered")
     delivered_ms = 1000 * (time.monotonic() - edge)
     home.gpio.set(BUTTON, 1)
-    await home.order("call.close", call)
+    await home.order("call.close", call=call)
     await _lit(home, 0)
     await asyncio.sleep(BETWEEN_S)
     return lit_ms, delivered_ms

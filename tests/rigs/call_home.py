@@ -152,10 +152,10 @@ class CallHome(Home):
                         return calls[-1]["call"]
                 await asyncio.sleep(0.01)
 
-    async def order(self, name: str, call: str, who: str = "Sun") -> tuple[str, str]:
+    async def order(self, name: str, who: str = "Sun", **arguments: object) -> tuple[str, str]:
         """Outcome and reason of a signed order."""
         uplink = MqttUplink(read_uplink({"url": self.broker.url}, "test"))
-        command = new_command("call-home", name, who, {"call": call}, 60)
+        command = new_command("call-home", name, who, arguments, 60)
         reply = await Sender(uplink, self._key).send(command, 20)
         return ("none", "") if reply is None else (reply.outcome.name.lower(), reply.reason)
 

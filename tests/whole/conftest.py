@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "rigs"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "rigs")]
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,17 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = build_shim(GPIO, tmp_path_factory.mktemp("shim"))
     if built is None:
         pytest.skip("no C compiler for the simulated GPIO chip")
+    return built
+
+
+@pytest.fixture(scope="session")
+def clock_shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clock that is synchronised, compiled."""
+    from shims import CLOCK, build_shim
+
+    built = build_shim(CLOCK, tmp_path_factory.mktemp("clock"))
+    if built is None:
+        pytest.skip("no C compiler for a clock that is synchronised")
     return built
 
 

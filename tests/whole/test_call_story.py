@@ -8,16 +8,6 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 
-@pytest.fixture(scope="session")
-def clock_shim(tmp_path_factory):
-    from shims import CLOCK, build_shim
-
-    built = build_shim(CLOCK, tmp_path_factory.mktemp("clock"))
-    if built is None:
-        pytest.skip("no C compiler for a clock that is synchronised")
-    return built
-
-
 @asynccontextmanager
 async def story(folder, gpio_shim, clock_shim, **timings):
     """A home that is up and watched for lies; its books must balance at the end."""
@@ -46,14 +36,14 @@ async def test_with_the_uplink_up(tmp_path, shim, clock_shim):
         await home.gpio.driven(BEEPER, 1)
         assert home.count("call", DEVICE) == 1
         await home.said("Your call has arrived.")
-        assert await home.order("call.accept", call) == ("done", "")
+        assert await home.order("call.accept", call=call) == ("done", "")
         assert await home.until("accepted") == call
         assert (await home.told("accepted"))["by"] == "Sun"
         await home.said("Sun")
-        assert await home.order("call.close", call) == ("done", "")
+        assert await home.order("call.close", call=call) == ("done", "")
         await home.until(None)
         await home.gpio.driven(LIGHT, 0)
-        outcome, reason = await home.order("call.accept", call)
+        outcome, reason = await home.order("call.accept", call=call)
         assert (outcome, call in reason) == ("refused", True)
 
 
@@ -72,7 +62,7 @@ async def test_with_the_uplink_down(tmp_path, shim, clock_shim):
         await home.broker.start()
         assert await home.until("delivered") == call
         await home.told("undelivered")
-        assert await home.order("call.close", call) == ("done", "")
+        assert await home.order("call.close", call=call) == ("done", "")
         assert await home.until("closed") == call
 
 
@@ -84,13 +74,13 @@ async def test_with_the_uplink_lost_half_way(tmp_path, shim, clock_shim):
         await home.crash()
         assert await home.until("delivered") == call
         await home.broker.start()
-        assert await home.order("call.accept", call) == ("done", "")
+        assert await home.order("call.accept", call=call) == ("done", "")
         assert await home.until("accepted") == call
         await home.broker.kill()
         await home.crash()
         assert await home.until("accepted") == call
         await home.broker.start()
-        assert await home.order("call.close", call) == ("done", "")
+        assert await home.order("call.close", call=call) == ("done", "")
         await home.until("closed")
         await home.crash()
         await home.until(None)
@@ -104,9 +94,9 @@ async def test_nobody_takes_it(tmp_path, shim, clock_shim):
         assert (await home.told("repeated"))["count"] == 1
         assert (await home.told("escalated"))["call"] == call
         await home.said("Nobody has answered yet.")
-        assert await home.order("call.accept", call, "daughter") == ("done", "")
+        assert await home.order("call.accept", "daughter", call=call) == ("done", "")
         assert await home.until("accepted") == call
-        assert await home.order("call.close", call) == ("done", "")
+        assert await home.order("call.close", call=call) == ("done", "")
 
 
 @pytest.mark.parametrize("state", ["stored", "undelivered", "delivered", "escalated", "accepted"])
@@ -122,7 +112,7 @@ async def test_kill_9_at_each_state(tmp_path, shim, clock_shim, state):
             await home.broker.kill()
         await home.press()
         if state == "accepted":
-            await home.order("call.accept", await home.until("delivered"))
+            await home.order("call.accept", call=await home.until("delivered"))
         call = await home.until(state)
         await home.crash()
         assert await home.until(state) == call
@@ -132,7 +122,7 @@ async def test_kill_9_at_each_state(tmp_path, shim, clock_shim, state):
             await home.broker.start()
             assert await home.until("delivered") == call
         assert home.count("call", DEVICE) == 1
-        assert await home.order("call.close", call) == ("done", "")
+        assert await home.order("call.close", call=call) == ("done", "")
         assert await home.until("closed") == call
         await home.gpio.driven(LIGHT, 0)
 
@@ -155,4 +145,4 @@ async def test_killed_in_the_middle_of_a_press(tmp_path, shim, clock_shim):
                 await home.stored("call", DEVICE, before + 1)
             await asyncio.sleep(0.2)
             for call in (await home.status())["calls"]:
-                assert await home.order("call.close", call["call"]) == ("done", "")
+                assert await home.order("call.close", call=call["call"]) == ("done", "")
