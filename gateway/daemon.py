@@ -28,6 +28,7 @@ from gateway.journal import Journal
 from gateway.model import Kind, Observation, TimeQuality
 from gateway.notify import Systemd
 from gateway.orders import Orders
+from gateway.overrides import Overrides
 from gateway.plan import plan
 from gateway.recorder import Recorder
 from gateway.strict import sayable
@@ -166,7 +167,7 @@ class Daemon:
             return recorder.record(seen, DEVICE)
 
         dispatcher = Dispatcher(name, keys, folder / "home" / "commands.json", clock, emit)
-        Orders(household, supervisor).register(dispatcher)
+        Orders(household, supervisor, Overrides(settings), self.stop).register(dispatcher)
         backlogs = journal, journal.unwritten
         commands = dispatcher if keys else None
         forwarder = Forwarder(name, settings.uplink, backlogs, commands=commands)

@@ -10,35 +10,50 @@ device.vibrate   device
 device.identify  device                    it makes itself noticeable
 device.write     device, and values by name, where the settings of the device permit it
 device.valve     device, open              where the settings of the device permit it
+settings.set     values by place           where [commands] settable permits; from the next start
+gateway.restart                            stops; systemd starts it again
 """
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.errors import CommandRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gateway.commands.dispatcher import Dispatcher
     from gateway.commands.wire import Argument
     from gateway.household import Household
     from gateway.model import Scalar
+    from gateway.overrides import Overrides
     from gateway.supervisor import Supervisor
 
 _OF_DEVICES = ("read", "vibrate", "identify", "write", "valve")
 # What does no harm when it is done a second time after a power cut.
+# A stop ends the connection; whoever ordered it should have the reply first.
+REPLY_FIRST_S = 1.0
 _REPEATABLE = frozenset({"read", "vibrate", "identify"})
 
 
 class Orders:
     """Carries out what was ordered."""
 
-    def __init__(self, household: Household, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        household: Household,
+        supervisor: Supervisor,
+        overrides: Overrides,
+        stop: Callable[[], None],
+    ) -> None:
+        """Args: what there is to order about; how the gateway is stopped."""
         self._household = household
         self._supervisor = supervisor
+        self._overrides = overrides
+        self._stop = stop
 
     def register(self, dispatcher: Dispatcher) -> None:
         """Make them known."""
@@ -48,6 +63,8 @@ class Orders:
         dispatcher.register("reminders.set", self._reminders, repeatable=True, replaces=True)
         dispatcher.register("notice.add", self._notice, repeatable=True)
         dispatcher.register("weather.set", self._weather, repeatable=True, replaces=True)
+        dispatcher.register("settings.set", self._settings, repeatable=True, replaces=True)
+        dispatcher.register("gateway.restart", self._restart)
         for name in _OF_DEVICES:
             handler = _DeviceOrder(self._supervisor, name)
             dispatcher.register(f"device.{name}", handler, repeatable=name in _REPEATABLE)
@@ -85,6 +102,16 @@ class Orders:
         await self._household.news.set_weather(arguments)
         return {}
 
+    async def _settings(self, who: str, arguments: Mapping[str, Argument]) -> dict[str, Scalar]:
+        del who
+        await self._overrides.set(_scalars(arguments))
+        return {"holds": "from the next start"}
+
+    async def _restart(self, who: str, arguments: Mapping[str, Argument]) -> dict[str, Scalar]:
+        del who, arguments
+        asyncio.get_running_loop().call_later(REPLY_FIRST_S, self._stop)
+        return {}
+
 
 class _DeviceOrder:
     """One thing that a device may be asked to do."""
@@ -96,14 +123,17 @@ class _DeviceOrder:
     async def __call__(self, who: str, arguments: Mapping[str, Argument]) -> dict[str, Scalar]:
         del who
         device = _text(arguments, "device")
-        scalars: dict[str, Scalar] = {}
-        for key, value in arguments.items():
-            if key == "device":
-                continue
-            if not isinstance(value, bool | int | float | str):
-                raise CommandRefused(f"{key}: no single value")
-            scalars[key] = value
+        scalars = _scalars({key: arguments[key] for key in arguments if key != "device"})
         return await self._supervisor.command(device, self._name, scalars)
+
+
+def _scalars(arguments: Mapping[str, Argument]) -> dict[str, Scalar]:
+    scalars: dict[str, Scalar] = {}
+    for key, value in arguments.items():
+        if not isinstance(value, bool | int | float | str):
+            raise CommandRefused(f"{key}: no single value")
+        scalars[key] = value
+    return scalars
 
 
 def _text(arguments: Mapping[str, Argument], name: str) -> str:

@@ -10,13 +10,17 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
 from gateway.errors import SettingsError
 from gateway.strict import MAX_TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -104,6 +108,15 @@ class SupervisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     test_call: Annotated[float, msgspec.Meta(ge=0, le=90 * 86_400)] = 0.0
 
 
+SettableKey = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(calls|announce|reminders|supervision)\.[a-z_]+\Z"
+        r"|^device\.[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.[a-z_]+\Z"
+    ),
+]
+
+
 class CommandsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[commands]`: whose orders are carried out. Without a key, nobody's."""
 
@@ -111,6 +124,9 @@ class CommandsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: Annotated[
         tuple[Annotated[str, msgspec.Meta(min_length=1)], ...], msgspec.Meta(max_length=16)
     ] = ()
+    # Keys of this file that orders may change, such as announce.mute or device.band-1.poll. The
+    # journal and the keys themselves are not among them: those are the installer's.
+    settable: tuple[SettableKey, ...] = ()
 
 
 TimeOfDay = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")]
@@ -225,13 +241,26 @@ def load(path: str | Path) -> Settings:
     return parse(text, str(path))
 
 
-def parse(text: str, file: str = "hearth.toml") -> Settings:
-    """Read the text of a configuration file; `file` is its name in messages."""
+def parse(
+    text: str, file: str = "hearth.toml", *, overrides: Mapping[str, Any] = MappingProxyType({})
+) -> Settings:
+    """Read the text of a configuration file.
+
+    Args:
+        text: TOML.
+        file: its name in messages.
+        overrides: values laid over it, by place: `announce.mute`, `device.<id>.poll`.
+
+    Raises:
+        SettingsError: with every fault.
+    """
     try:
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also a number of 5000 digits, 1000 brackets
         raise SettingsError([f"{file}: not TOML: {error}"]) from error
     reader = _Reader(text, file)
+    for place, value in overrides.items():
+        reader.override(tables, place, value)
     settings = reader.read(tables)
     if reader.faults:
         raise SettingsError(reader.faults)
@@ -330,6 +359,21 @@ class _Reader:
             source=self.text,
             file=self.file,
         )
+
+    def override(self, tables: dict[str, Any], place: str, value: Any) -> None:
+        """Lay one value over the tables."""
+        section, _, key = place.rpartition(".")
+        if not section.startswith("device."):
+            table = tables.setdefault(section, {})
+        else:
+            devices = tables.get("device", [])
+            name = section.removeprefix("device.")
+            named = (it for it in devices if isinstance(it, dict) and it.get("id") == name)
+            table = next(named, None)
+        if not isinstance(table, dict):
+            self.faults.append(f"{self.file}: {place}: there is no such table")
+            return
+        table[key] = value
 
     def uplink(self, table: dict[str, Any]) -> UplinkSettings | None:
         """`[uplink]` alone."""

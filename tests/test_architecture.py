@@ -61,6 +61,7 @@ FLOORS = {
         "gateway.calls",
         "gateway.household",
         "gateway.supervision",
+        "gateway.overrides",
     ],
     6: [
         "gateway.supervisor",

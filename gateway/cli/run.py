@@ -35,10 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
     import asyncio
 
     from gateway.daemon import Daemon
-    from gateway.settings import load
+    from gateway.overrides import load_overridden
 
     async def serve() -> None:
-        await Daemon(load(arguments.config)).run()
+        await Daemon(load_overridden(arguments.config)).run()
 
     asyncio.run(serve())
     return 0

@@ -46,6 +46,7 @@ accept = {accept}
 repeats = 1
 [commands]
 keys = ["{key}"]
+settable = ["calls.accept"]
 [announce]
 language = "en"
 [[device]]

@@ -81,3 +81,16 @@ async def test_an_installers_test_is_marked(tmp_path, shim, clock_shim):
         assert json.loads(body)["detail"]["test"] is True
         assert await asyncio.to_thread(ask, socket, "test", seconds=0) == {"testing": False}
         assert await home.order("call.close", call=call) == ("done", "")
+
+
+async def test_a_setting_that_is_permitted_holds_from_the_next_start(tmp_path, shim, clock_shim):
+    async with story(tmp_path, shim, clock_shim) as home:
+        assert await home.order("settings.set", **{"calls.accept": 77.0}) == ("done", "")
+        outcome, reason = await home.order("settings.set", **{"calls.deliver": 1.0})
+        assert (outcome, "settable permits" in reason) == ("refused", True)
+        assert await home.order("gateway.restart") == ("done", "")
+        async with asyncio.timeout(30):
+            assert await home.gateway.wait() == 0
+        await home.up()
+        kept = json.loads((home.folder / "journal" / "home" / "settings.json").read_text())
+        assert kept == {"calls.accept": 77.0}
