@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from drivers.button.settings import ButtonSettings
 from drivers.button.wire import Press, Presses
 from drivers.call import Caller
-from drivers.gpio.link import Wanted, Wire, open_lines
+from drivers.gpio.lines import Wanted, Wire
+from drivers.gpio.link import open_lines
 from drivers.gpio.look import look_at_lines
 from drivers.gpio.player import Player
 from drivers.gpio.settings import twice

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from drivers.call import Caller
 from drivers.contact.settings import ContactSettings
 from drivers.contact.wire import Held
-from drivers.gpio.link import Wanted, open_lines
+from drivers.gpio.lines import Wanted
+from drivers.gpio.link import open_lines
 from drivers.gpio.look import look_at_lines
 from drivers.gpio.settings import twice
 from drivers.gpio.watch import FAULTS, Watch, input_wires

@@ -18,7 +18,7 @@ from gateway.errors import LinkLost
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from drivers.gpio.link import Wanted, Wire
+    from drivers.gpio.lines import Wanted, Wire
 
     LineConfig = dict[Iterable[int | str] | int | str, gpiod.LineSettings | None]
 

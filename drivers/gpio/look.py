@@ -13,7 +13,7 @@ from gateway.errors import LinkLost
 from gateway.finding import Words, fault, fault_of, ok
 
 if TYPE_CHECKING:
-    from drivers.gpio.link import Wanted
+    from drivers.gpio.lines import Wanted
     from gateway.finding import Finding
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from drivers.gpio.pattern import OFF
 
 if TYPE_CHECKING:
-    from drivers.gpio.link import Lines
+    from drivers.gpio.lines import Lines
     from drivers.gpio.pattern import Pattern
 
 # An output that nothing changes is driven again, because the loss of its chip shows in that only,

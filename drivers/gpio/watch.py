@@ -7,14 +7,14 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from drivers.gpio.link import Wire
+from drivers.gpio.lines import Wire
 from drivers.gpio.wire.contact import Contact
 from drivers.gpio.wire.edge import Change
 from drivers.gpio.wire.pair import Pair
 from gateway.model import Kind, Observation
 
 if TYPE_CHECKING:
-    from drivers.gpio.link import Lines
+    from drivers.gpio.lines import Lines
     from drivers.gpio.settings import InputSettings
 
 # The two sides of a change-over switch turn over within milliseconds if it snaps, and as slowly as

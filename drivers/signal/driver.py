@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from drivers.gpio.link import Wanted, Wire, open_lines
+from drivers.gpio.lines import Wanted, Wire
+from drivers.gpio.link import open_lines
 from drivers.gpio.look import look_at_lines
 from drivers.gpio.player import Player
 from drivers.gpio.settings import twice
@@ -18,7 +19,7 @@ from gateway.errors import DriverError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from drivers.gpio.link import Lines
+    from drivers.gpio.lines import Lines
     from gateway.driver import Context
     from gateway.finding import Finding
     from gateway.model import Scalar

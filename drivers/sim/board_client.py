@@ -1,4 +1,4 @@
-"""Lines of a virtual board, perhaps of another process: Lines as drivers.gpio.link has them."""
+"""Lines of a virtual board, perhaps of another process: Lines as drivers.gpio.lines has them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from drivers.sim.board_messages import (
 from gateway.errors import LinkLost
 
 if TYPE_CHECKING:
-    from drivers.gpio.link import Wanted
+    from drivers.gpio.lines import Wanted
 
 
 class SimLines(asyncio.Protocol):
