@@ -34,6 +34,7 @@ class Call(msgspec.Struct):
     presses: int = 1
     repeats: int = 0  # how often it was told again that nobody takes it
     by: str = ""  # who took it
+    text_sent: str = ""  # the state about which a second path has taken a message
 
     @property
     def ended(self) -> bool:
@@ -71,7 +72,8 @@ class Call(msgspec.Struct):
         return True
 
     def texted(self) -> bool:
-        """A second path took it; whether that is news."""
+        """A second path took it; whether that is a new state."""
+        self.text_sent = str(self.state)
         if self.state is not CallState.UNDELIVERED:
             return False
         self.state = CallState.TEXTED
@@ -130,7 +132,8 @@ class Clockwork:
 
     def wants_text(self, call: Call) -> bool:
         """Whether a second path is to be tried."""
-        return call.state in {CallState.UNDELIVERED, CallState.ESCALATED}
+        wanting = {CallState.UNDELIVERED, CallState.ESCALATED}
+        return call.state in wanting and call.text_sent != call.state
 
 
 def least(states: Iterable[CallState]) -> CallState | None:

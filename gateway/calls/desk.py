@@ -202,6 +202,9 @@ class CallDesk:
             return
         call.state = due.state
         self._start(self._tell(call))
+        self._offer_text(call)
+
+    def _offer_text(self, call: Call) -> None:
         if self._clockwork.wants_text(call) and call.device != GATEWAY:
             self.texts.offer(call.id, self._text_of(call))
 
@@ -222,6 +225,7 @@ class CallDesk:
             if call.ended:
                 continue
             self._add(call)
+            self._offer_text(call)  # who was about to send it has forgotten
             if call.journal == self._journal.uuid.hex() and call.seq:
                 call.stored()
                 self._start(self._await_delivery(call))

@@ -96,10 +96,10 @@ class Rig:
             after = run.last
         return found
 
-    async def kept(self, state: CallState) -> None:
-        """Until the book has a call at this state."""
+    async def kept(self, state: CallState, text_sent: str = "") -> None:
+        """Until the book has a call at this state, and what was texted of it."""
         async with asyncio.timeout(10):
-            while state not in [call.state for call in self.book.read()]:
+            while (state, text_sent) not in [(it.state, it.text_sent) for it in self.book.read()]:
                 await asyncio.sleep(0.005)
 
     async def told(self, state: str) -> dict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from conftest import DEVICE, desk_rig
 
@@ -42,6 +44,27 @@ async def _reach(rig, state):
     if state is CallState.TEXTED:
         (await rig.desk.texts.next()).sent()
     await rig.until(state)
+
+
+async def test_a_text_that_was_about_to_be_sent_is_sent_after_the_restart_and_not_twice(tmp_path):
+    async with desk_rig(tmp_path, deliver=0.02, accept=0.02, repeats=0) as rig:
+        rig.press()
+        await rig.until(CallState.UNDELIVERED)
+        await rig.desk.texts.next()  # and the power goes
+        await rig.restart()
+        async with asyncio.timeout(10):
+            (await rig.desk.texts.next()).sent()
+        await rig.until(CallState.TEXTED)
+        rig.acknowledge()
+        await rig.until(CallState.ESCALATED)
+        async with asyncio.timeout(10):
+            (await rig.desk.texts.next()).sent()  # about something else: nobody takes it
+        await rig.kept(CallState.ESCALATED, "escalated")
+        await rig.restart()
+        await rig.until(CallState.ESCALATED)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await rig.desk.texts.next()
 
 
 async def test_what_the_book_has_not_the_journal_has(rig):
