@@ -17,6 +17,7 @@ from fake_gpio import LABEL, FakeGpio
 from home import Home
 
 from collector.sender import Sender, new_command
+from drivers.sim.modem import VirtualModem
 from gateway.commands.keys import write_keys
 from gateway.commands.signature import PrivateKey
 from gateway.errors import ControlError
@@ -69,6 +70,13 @@ engine = ["{engine}"]
 player = ["{player}"]
 sounds = "{folder}/sounds"
 """
+MODEM = """
+[[device]]
+id = "modem"
+driver = "modem"
+port = "{port}"
+numbers = ["+8613800000001"]
+"""
 ENGINE = """#!{python}
 import sys, wave
 text = sys.stdin.read()
@@ -95,15 +103,19 @@ class CallHome(Home):
         *,
         deliver_s: float = 30.0,
         accept_s: float = 30.0,
+        modem: bool = False,
     ) -> None:
         super().__init__(folder)
         self._gpio_shim = gpio_shim
         self._clock_shim = clock_shim
         self._timings = {"deliver": deliver_s, "accept": accept_s}
         self._key = PrivateKey.generate()
+        self.modem = VirtualModem() if modem else None
 
     async def hardware(self, stack: AsyncExitStack) -> dict[str, str]:
         self.gpio = await stack.enter_async_context(FakeGpio(self._gpio_shim))
+        if self.modem:
+            stack.enter_context(self.modem)
         preload = f"{self.gpio.env['LD_PRELOAD']}:{self._clock_shim}"
         return {**self.gpio.env, "LD_PRELOAD": preload}
 
@@ -111,10 +123,11 @@ class CallHome(Home):
         _, public = write_keys(self._key, str(self.folder / "desk"))
         engine = self._program("engine", ENGINE, log=str(self.folder / "said"))
         player = self._program("player", PLAYER)
+        modem = MODEM.format(port=self.modem.port) if self.modem else ""
         return CONFIG.format(
             folder=self.folder, broker=self.broker.url, chip=LABEL, key=public,
             engine=engine, player=player, **self._timings,
-        )  # fmt: skip
+        ) + modem  # fmt: skip
 
     def _program(self, name: str, text: str, **names: str) -> Path:
         path = self.folder / name

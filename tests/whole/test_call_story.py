@@ -87,6 +87,25 @@ async def test_with_the_uplink_lost_half_way(tmp_path, shim, clock_shim):
         await home.told("closed")
 
 
+async def test_the_second_path_when_the_network_is_down(tmp_path, shim, clock_shim):
+    async with story(tmp_path, shim, clock_shim, deliver_s=0.5, modem=True) as home:
+        await home.broker.kill()
+        await home.press()
+        call = await home.until("texted")
+        async with asyncio.timeout(20):
+            number, text = await home.modem.texted()
+        assert number == "+8613800000001"
+        assert "370303 bedroom call-bedroom" in text
+        await home.said("A text message is on its way.")
+        await home.crash()
+        assert await home.until("texted") == call
+        await home.broker.start()
+        assert await home.until("delivered") == call
+        await home.told("texted")
+        assert await home.order("call.close", call=call) == ("done", "")
+        assert len({it.text for it in home.modem.messages}) == 1  # and no second one
+
+
 async def test_nobody_takes_it(tmp_path, shim, clock_shim):
     async with story(tmp_path, shim, clock_shim, accept_s=0.7) as home:
         await home.press()
