@@ -23,6 +23,9 @@ from gateway.outstanding import Outstanding, Parcel, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# A call is asked for after this time at the latest, however patient the settings are: when a broker
+# comes back, a gateway may be there before the collector, and what it sends then reaches nobody.
+URGENT_PATIENCE_S = 2.0
 # Longest waits for an acknowledgement before the next sending. A call is asked for more often.
 PATIENCE_CAP_S = {Lane.URGENT: 30.0, Lane.ROUTINE: 300.0}
 # Batches of one lane that wait for the collector's word: 64 x 16 KiB cover a round trip of one
@@ -95,6 +98,8 @@ class Outbox:
         self.outstanding = Outstanding(backlog.acknowledged(lane))
         self.wake = asyncio.Event()  # something happened that its sender may wait for
         self._backlog = backlog
+        if lane is Lane.URGENT:
+            ack_timeout_s = min(ack_timeout_s, URGENT_PATIENCE_S)
         self._ack_timeout_s = ack_timeout_s
         self._nothing_at = -1  # what was durable when the journal had nothing more to read
         self._patience = Backoff(ack_timeout_s, max(PATIENCE_CAP_S[lane], ack_timeout_s))

@@ -275,6 +275,19 @@ async def test_a_missing_acknowledgement_sends_one_batch_again():
         assert rig.forwarder.counters["batches_resent"] >= 2
 
 
+async def test_a_call_is_told_again_soon_however_patient_the_settings_are(monkeypatch):
+    monkeypatch.setattr(outbox_module, "URGENT_PATIENCE_S", 0.05)
+    async with Rig(ack_timeout=60.0).running() as rig:
+        rig.append(R, 3)
+        await rig.sent(R, 3)
+        rig.append(U)
+        await rig.uplink.until(lambda: len(rig.uplink.ranges(U)) >= 2)
+        assert rig.uplink.ranges(U)[:2] == [(1, 1), (1, 1)]
+        assert rig.uplink.ranges(R) == [(1, 3)]  # readings have time
+        rig.uplink.acknowledge_all()
+        assert await rig.forwarder.drain(5)
+
+
 async def test_patience_grows_while_the_collector_is_silent(monkeypatch):
     monkeypatch.setitem(outbox_module.PATIENCE_CAP_S, R, 1000.0)
     async with Rig(ack_timeout=0.02).running() as rig:
