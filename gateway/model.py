@@ -43,7 +43,7 @@ URGENT_KINDS = frozenset({Kind.CALL, Kind.CALL_STATE, Kind.ALARM})
 class CallState(StrEnum):
     """How an open call stands, from least to most; the last three end it."""
 
-    UNDELIVERED = "undelivered"  # on flash, and nobody could be told in time
+    UNDELIVERED = "undelivered"  # nobody could be told in time, whether it is on flash or not
     STORED = "stored"  # on flash
     TEXTED = "texted"  # nobody could be told by network, a text message is on its way
     DELIVERED = "delivered"  # those who should hear it have it

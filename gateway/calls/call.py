@@ -86,6 +86,11 @@ class Call(msgspec.Struct):
         self.state, self.by = CallState.ACCEPTED, by
         return True
 
+    def told(self, state: CallState, by: str) -> None:
+        """The journal says that it got so far; the book may say less, or more."""
+        if self.state is None or least([self.state, state]) is not state:
+            self.state, self.by = state, by
+
     def end(self, how: CallState) -> bool:
         """Closed, cancelled or expired; whether that is news."""
         if self.ended:
@@ -112,7 +117,7 @@ class Clockwork:
     def due_s(self, call: Call) -> float | None:
         """How long after its last change something is due; None if nothing ever is."""
         settings = self._settings
-        if call.state is CallState.STORED:
+        if call.state in {None, CallState.STORED}:  # None: the flash refuses it
             return settings.deliver
         if call.state is CallState.DELIVERED:
             return settings.accept if self._answered else settings.linger
@@ -122,7 +127,7 @@ class Clockwork:
 
     def due(self, call: Call) -> Due:
         """What is due then; `due_s` says when."""
-        if call.state is CallState.STORED:
+        if call.state in {None, CallState.STORED}:
             return Due(CallState.UNDELIVERED)
         if not self._answered:
             return Due(CallState.CLOSED)

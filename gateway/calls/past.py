@@ -21,10 +21,10 @@ _READ_BYTES = 64 * 1024
 def calls_in_journal(journal: Journal, calls: dict[str, Call]) -> None:
     """Add to `calls`, by id, what the far side has not yet; blocking.
 
-    A call that the book knows keeps its state there, which is later. One that it does not know was
-    stored a moment before hearth stopped.
+    What becomes of a call is told before it is kept. So the journal may be further than the book,
+    where hearth stopped between the two; and the book further than what still waits in the journal.
+    A call that the book does not know was stored a moment before hearth stopped.
     """
-    known = set(calls)
     for seq, event in _waiting(journal):
         call_id = event.detail.get("call")
         if not isinstance(call_id, str):
@@ -33,10 +33,10 @@ def calls_in_journal(journal: Journal, calls: dict[str, Call]) -> None:
             call = calls.setdefault(call_id, _call(call_id, event))
             if not call.seq:
                 call.journal, call.seq = journal.uuid.hex(), seq
-        elif event.kind is Kind.CALL_STATE and call_id in calls and call_id not in known:
+        elif event.kind is Kind.CALL_STATE and call_id in calls:
             state = event.detail.get("state")
             if state in set(CallState):
-                calls[call_id].state = CallState(str(state))
+                calls[call_id].told(CallState(str(state)), str(event.detail.get("by", "")))
 
 
 def _call(call_id: str, event: Event) -> Call:

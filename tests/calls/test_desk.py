@@ -140,6 +140,49 @@ async def test_a_call_that_the_flash_refuses_is_not_shown_as_stored(rig, monkeyp
     assert rig.desk.signs().state is None
 
 
+async def test_a_call_that_neither_flash_nor_network_takes_is_not_silent(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(5, "no")
+
+    async with desk_rig(tmp_path, deliver=0.05) as rig:
+        monkeypatch.setattr("gateway.journal.files.OsFiles.fdatasync", refuse)
+        rig.press()
+        await rig.until(CallState.UNDELIVERED)
+        async with asyncio.timeout(10):
+            assert (await rig.desk.texts.next()).text == f"{DEVICE} calls"
+
+
+@pytest.mark.parametrize("state", [CallState.DELIVERED, CallState.ACCEPTED])
+async def test_a_later_state_is_shown_when_it_is_kept_and_not_before(rig, monkeypatch, state):
+    await rig.press()
+    await rig.kept(CallState.STORED)
+    if state is CallState.ACCEPTED:
+        rig.acknowledge()
+        await rig.until(CallState.DELIVERED)
+    before, writing, may_write = rig.signs.state, asyncio.Event(), asyncio.Event()
+    write = rig.book.write
+
+    async def slow(calls):
+        writing.set()
+        await may_write.wait()
+        await write(calls)
+
+    monkeypatch.setattr(rig.book, "write", slow)
+    if state is CallState.ACCEPTED:
+        answer = asyncio.create_task(rig.desk.accept(rig.desk.snapshot()[0]["call"], "desk"))
+    else:
+        rig.acknowledge()
+    async with asyncio.timeout(10):
+        await writing.wait()
+    assert rig.desk.snapshot()[0]["state"] is state
+    assert rig.signs.state is before
+    may_write.set()
+    await rig.until(state)
+    assert rig.book.read()[0].state is state
+    if state is CallState.ACCEPTED:
+        assert await answer
+
+
 async def test_what_cannot_be_kept_is_shown_all_the_same(rig):
     rig.press()
     await rig.until(CallState.STORED)

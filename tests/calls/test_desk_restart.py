@@ -9,7 +9,7 @@ from conftest import DEVICE, desk_rig
 
 from gateway.calls.call import Call
 from gateway.journal import Journal
-from gateway.model import CallState
+from gateway.model import CallState, Lane
 
 
 @pytest.mark.parametrize("state", ["stored", "delivered", "accepted", "undelivered", "texted"])
@@ -103,6 +103,40 @@ async def test_an_end_that_the_book_missed_is_in_the_journal(rig):
     (rig.folder / "calls.json").unlink(missing_ok=True)
     await rig.start()
     assert rig.desk.snapshot() == []
+
+
+@pytest.mark.parametrize("end", ["cancelled", "closed", "accepted"])
+async def test_what_was_told_and_not_yet_kept_is_not_forgotten(rig, monkeypatch, end):
+    """hearth stopped between the event and the book: upstream will hear of the end, so it is one."""
+    await rig.press()
+    await rig.kept(CallState.STORED)
+    rig.acknowledge()
+    await rig.kept(CallState.DELIVERED)
+    kept = (rig.folder / "calls.json").read_bytes()
+    (call,) = rig.desk.snapshot()
+    if end == "cancelled":
+        assert rig.desk.cancel(DEVICE)
+    elif end == "closed":
+        assert await rig.desk.close(call["call"], "desk")
+    else:
+        assert await rig.desk.accept(call["call"], "desk")
+    await rig.told(end)
+    await rig.stop()
+    (rig.folder / "calls.json").write_bytes(kept)
+    await rig.start()
+    assert [it["state"] for it in rig.desk.snapshot()] == (
+        ["accepted"] if end == "accepted" else []
+    )
+
+
+async def test_the_book_may_be_further_than_what_still_waits_in_the_journal(tmp_path):
+    async with desk_rig(tmp_path, deliver=0.02) as rig:
+        rig.press()
+        await rig.told("undelivered")
+        rig.journal.acknowledge(Lane.URGENT, 1)  # the call, and not yet what was said of it
+        await rig.kept(CallState.DELIVERED)
+        await rig.restart()
+        assert rig.signs.state is CallState.DELIVERED
 
 
 async def test_a_call_known_to_the_book_alone_is_told_again(rig):
