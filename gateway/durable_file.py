@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from gateway.errors import JournalWriteFailed
 from gateway.journal.files import OsFiles
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
     from gateway.journal.files import Files
 
 
+T = TypeVar("T")
+
+# What `load` raises of a file that cannot be believed; the last is for a file of brackets.
+UNREADABLE = (OSError, ValueError, RecursionError)
+
+
 class DurableFile:
     """One file; who writes it again while it is being written waits."""
 
@@ -23,16 +31,24 @@ class DurableFile:
         self._files = files or OsFiles()
         self._writing = asyncio.Lock()
 
-    def read(self, most: int) -> bytes | None:
-        """Its first bytes, `most` at the most; None if there is no such file. OSError otherwise."""
+    def load(self, into: type[T], most: int) -> T | None:
+        """Its JSON as `into`; None if there is no such file.
+
+        Raises:
+            OSError, ValueError, RecursionError (UNREADABLE): it cannot be read, has more than
+                `most` bytes, or is not what it must be.
+        """
         try:
             fd = self._files.open(self.path)
         except FileNotFoundError:
             return None
         try:
-            return self._files.pread(fd, most, 0)
+            data = self._files.pread(fd, most + 1, 0)
         finally:
             self._files.close(fd)
+        if len(data) > most:
+            raise ValueError(f"more than {most} bytes")
+        return msgspec.json.decode(data, type=into)
 
     async def replace(self, data: bytes) -> None:
         """Give it this content; on flash when it returns.

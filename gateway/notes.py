@@ -11,9 +11,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
-from gateway.durable_file import DurableFile
+from gateway.durable_file import UNREADABLE, DurableFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,14 +66,7 @@ class FileNotes:
 
 def _read(file: DurableFile) -> dict[str, Note]:
     try:
-        data = file.read(MAX_BYTES + 1)
-        return {} if data is None else _decode(data)
-    except (OSError, ValueError, RecursionError) as error:
+        return file.load(dict[str, Note], MAX_BYTES) or {}
+    except UNREADABLE as error:
         log.warning("the notes of %s are lost: %s", file.path.stem, error)
         return {}
-
-
-def _decode(data: bytes) -> dict[str, Note]:
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"more than {MAX_BYTES} bytes")
-    return msgspec.json.decode(data, type=dict[str, Note])

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.durable_file import DurableFile
+from gateway.durable_file import UNREADABLE, DurableFile
 from gateway.errors import CommandRefused, SettingsError
+from gateway.model import Scalar
 from gateway.plan import plan
 from gateway.settings import load, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.model import Scalar
     from gateway.settings import Settings
 
 MAX_BYTES = 64 * 1024
@@ -87,10 +87,7 @@ def _path(settings: Settings) -> Path:
 
 def _read(file: DurableFile) -> dict[str, Scalar]:
     try:
-        data = file.read(MAX_BYTES + 1)
-        if data is None:
-            return {}
-        return msgspec.json.decode(data, type=dict[str, bool | int | float | str])
-    except (OSError, ValueError, RecursionError) as error:
+        return file.load(dict[str, Scalar], MAX_BYTES) or {}
+    except UNREADABLE as error:
         log.warning("what was changed from upstream is lost: %s", error)
         return {}

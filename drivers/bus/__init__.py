@@ -23,5 +23,5 @@ bytes on, `rfc2217://host:4001` one that also takes orders about baud rate and p
 `modbus-tcp://host:502` speaks Modbus TCP, whose answers carry the number of their request.
 
 `link.py` is the port, `wires.py` the rules above, `line.py` baud rate and silence, `bus.py` what a
-device sees of them, `meter.py` the schedule all meters share.
+device sees of them, `ear.py` a question to several, `meter.py` the schedule all meters share.
 """

@@ -24,12 +24,12 @@ from drivers.gpio.link import open_lines
 from drivers.gpio.look import look_at_lines
 from drivers.gpio.player import Player
 from drivers.gpio.settings import twice
-from drivers.gpio.sign import Sign
+from drivers.gpio.sign import Sign, identify
 from drivers.gpio.watch import FAULTS, Watch, input_wires
 from drivers.gpio.wire.edge import Change
 from gateway.clock import uptime_ms_from_monotonic_ns
 from gateway.driver import Driver
-from gateway.errors import DriverError, SettingsError
+from gateway.errors import SettingsError
 from gateway.model import Kind, Observation
 
 if TYPE_CHECKING:
@@ -94,10 +94,7 @@ class ButtonDriver(Driver):
         """`identify`: its light blinks for some seconds, unless a call has it."""
         if name != "identify":
             return await super().command(name, arguments)
-        if self._sign is None:
-            raise DriverError("it has no light, or is offline", where=self.context.device)
-        if not self._sign.find_me():
-            raise DriverError("its light shows an open call", where=self.context.device)
+        identify(self._sign, self.context.device)
         return {}
 
 

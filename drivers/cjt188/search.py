@@ -17,14 +17,13 @@ meters are found is reported as unresolved.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from drivers.bus.ear import hear_out
 from drivers.cjt188 import wire
-from gateway.errors import DecodeError, DeviceSilent
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable
+    from collections.abc import Generator
 
     from drivers.bus.bus import Bus
 
@@ -97,23 +96,12 @@ async def search(bus: Bus, order: wire.DiOrder, timeout_s: float) -> Search:
     """
     conversation = Search(order)
     while (request := conversation.question) is not None:
-        ear = _Ear(request)
-        with suppress(DeviceSilent, DecodeError):
-            await bus.transact(wire.encode(request), ear, timeout_s)
-        conversation.heard(bytes(ear.heard))
+        sender = ("cjt188 search", request.address)
+        encoded = wire.encode(request)
+        conversation.heard(
+            await hear_out(bus, encoded, timeout_s, sender=sender, longest=_LONGEST_BYTES)
+        )
     return conversation
-
-
-class _Ear:
-    """An answer that is never complete, so that all who answer are heard out."""
-
-    def __init__(self, request: wire.Frame) -> None:
-        self.sender: Hashable = ("cjt188 search", request.address)
-        self.longest = _LONGEST_BYTES
-        self.heard = bytearray()
-
-    def feed(self, data: bytes) -> None:
-        self.heard += data
 
 
 def _answers(request: wire.Frame, frame: wire.Frame) -> bool:

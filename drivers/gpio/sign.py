@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drivers.gpio.pattern import OFF, STEADY, Pattern
+from gateway.errors import DriverError
 from gateway.model import CallState
 
 if TYPE_CHECKING:
@@ -68,3 +69,15 @@ class Sign:
         for player, _ in self._outputs:
             player.play(FIND_ME)
         return True
+
+
+def identify(sign: Sign | None, where: str) -> None:
+    """The command `identify` of a device whose sign this is, while its lines are held.
+
+    Raises:
+        DriverError: it has none, or a call has it.
+    """
+    if sign is None:
+        raise DriverError("it has no light or sound, or is offline", where=where)
+    if not sign.find_me():
+        raise DriverError("it shows an open call", where=where)

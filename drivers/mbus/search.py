@@ -21,14 +21,13 @@ meters of one address, as all are that left the factory with 0, are reported as 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from drivers.bus.ear import hear_out
 from drivers.mbus import wire
-from gateway.errors import DecodeError, DeviceSilent
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable, Iterable
+    from collections.abc import Generator, Iterable
 
     from drivers.bus.bus import Bus
 
@@ -153,26 +152,12 @@ async def search_primary(
 
 async def _converse(bus: Bus, conversation: Search | PrimarySearch, timeout_s: float) -> None:
     while (request := conversation.question) is not None:
-        ear = _Ear(request, conversation.questions)
-        with suppress(DeviceSilent, DecodeError):
-            await bus.transact(wire.encode(request), ear, timeout_s)
-        conversation.heard(bytes(ear.heard))
-
-
-class _Ear:
-    """An answer that is never complete, so that all who answer are heard out.
-
-    Each is a sender of its own: nobody is late who was heard out.
-    """
-
-    def __init__(self, request: wire.Frame, question: int) -> None:
-        self.sender: Hashable = ("mbus search", question)
+        # Each is a sender of its own: nobody is late who was heard out.
+        sender = ("mbus search", conversation.questions)
         is_data = request.control & ~wire.FCB == wire.REQ_UD2
-        self.longest = wire.LONGEST_FRAME if is_data else _LONGEST_ACK_BYTES
-        self.heard = bytearray()
-
-    def feed(self, data: bytes) -> None:
-        self.heard += data
+        longest = wire.LONGEST_FRAME if is_data else _LONGEST_ACK_BYTES
+        encoded = wire.encode(request)
+        conversation.heard(await hear_out(bus, encoded, timeout_s, sender=sender, longest=longest))
 
 
 def _next(steps: Steps, heard: bytes | None) -> wire.Frame | None:

@@ -10,11 +10,11 @@ from drivers.gpio.link import open_lines
 from drivers.gpio.look import look_at_lines
 from drivers.gpio.player import Player
 from drivers.gpio.settings import twice
-from drivers.gpio.sign import LIGHT, Sign
+from drivers.gpio.sign import LIGHT, Sign, identify
 from drivers.signal.beeps import BEEPS
 from drivers.signal.settings import SignalSettings
 from gateway.driver import Driver
-from gateway.errors import DriverError, SettingsError
+from gateway.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,10 +72,7 @@ class SignalDriver(Driver):
         """`identify`: both are noticed for some seconds, unless a call has them."""
         if name != "identify":
             return await super().command(name, arguments)
-        if self._sign is None:
-            raise DriverError("it is offline", where=self.context.device)
-        if not self._sign.find_me():
-            raise DriverError("it shows an open call", where=self.context.device)
+        identify(self._sign, self.context.device)
         return {}
 
     def _follow(self, lines: Lines, tasks: asyncio.TaskGroup) -> Sign:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.calls.call import Call
-from gateway.durable_file import DurableFile
+from gateway.durable_file import UNREADABLE, DurableFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,18 +32,11 @@ class CallBook:
     def read(self) -> list[Call]:
         """The calls that were open; none if there is no file, or none that can be believed."""
         try:
-            data = self._file.read(MAX_BYTES + 1)
-            return [] if data is None else _decode(data)
-        except (OSError, ValueError, RecursionError) as error:
+            return self._file.load(list[Call], MAX_BYTES) or []
+        except UNREADABLE as error:
             log.warning("what was known of open calls is lost: %s", error)
             return []
 
     async def write(self, calls: Iterable[Call]) -> None:
         """Keep these; JournalWriteFailed if the flash refuses."""
         await self._file.replace(msgspec.json.encode(list(calls)))
-
-
-def _decode(data: bytes) -> list[Call]:
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"more than {MAX_BYTES} bytes")
-    return msgspec.json.decode(data, type=list[Call])

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.commands.wire import Outcome, Reply
-from gateway.durable_file import DurableFile
+from gateway.durable_file import UNREADABLE, DurableFile
 from gateway.errors import CommandRefused, JournalWriteFailed
 from gateway.model import Scalar  # noqa: TC001 - msgspec reads it at run time
 
@@ -148,15 +148,8 @@ class Ledger:
 
     def _read(self) -> _Book:
         try:
-            data = self._file.read(MAX_BYTES + 1)
-            return _Book() if data is None else _decode(data)
-        except (OSError, ValueError, RecursionError) as error:
+            return self._file.load(_Book, MAX_BYTES) or _Book()
+        except UNREADABLE as error:
             log.warning("which commands were carried out is lost: %s", error)
             self._lost = True
             return _Book()
-
-
-def _decode(data: bytes) -> _Book:
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"more than {MAX_BYTES} bytes")
-    return msgspec.json.decode(data, type=_Book)

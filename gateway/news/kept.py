@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.durable_file import DurableFile
+from gateway.durable_file import UNREADABLE, DurableFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,14 +58,7 @@ class Kept:
 
     def _read(self) -> _Contents:
         try:
-            data = self._file.read(MAX_BYTES + 1)
-            return _Contents() if data is None else _decode(data)
-        except (OSError, ValueError, RecursionError) as error:
+            return self._file.load(_Contents, MAX_BYTES) or _Contents()
+        except UNREADABLE as error:
             log.warning("the news are lost: %s", error)
             return _Contents()
-
-
-def _decode(data: bytes) -> _Contents:
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"more than {MAX_BYTES} bytes")
-    return msgspec.json.decode(data, type=_Contents)

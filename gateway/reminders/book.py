@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.durable_file import DurableFile
+from gateway.durable_file import UNREADABLE, DurableFile
 from gateway.model import Kind, Scalar, Stamp, TimeQuality
 from gateway.reminders.reminder import MOST_REMINDERS, Reminder
 
@@ -113,20 +113,13 @@ class Book:
 
     def _read(self) -> Contents:
         try:
-            data = self._file.read(MAX_BYTES + 1)
-            return Contents() if data is None else _decode(data)
-        except (OSError, ValueError, RecursionError) as error:
+            found = self._file.load(Contents, MAX_BYTES) or Contents()
+            if len(found.reminders) > MOST_REMINDERS:
+                raise ValueError(f"more than {MOST_REMINDERS} reminders")
+        except UNREADABLE as error:
             log.warning("the reminders are lost: %s", error)
             self.damage = str(error) or type(error).__name__
             with suppress(OSError):
                 self._file.path.replace(self._file.path.with_suffix(".damaged"))
             return Contents()
-
-
-def _decode(data: bytes) -> Contents:
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"more than {MAX_BYTES} bytes")
-    found = msgspec.json.decode(data, type=Contents)
-    if len(found.reminders) > MOST_REMINDERS:
-        raise ValueError(f"more than {MOST_REMINDERS} reminders")
-    return found
+        return found

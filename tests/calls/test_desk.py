@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import DEVICE, desk_rig
+from desk_bench import DEVICE, desk_rig
 
 from gateway.errors import JournalWriteFailed
 from gateway.model import CallState, Kind, TimeQuality

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import DEVICE, desk_rig
+from desk_bench import DEVICE, desk_rig
 
 from gateway.calls.call import Call
 from gateway.journal import Journal
