@@ -12,7 +12,7 @@ which no two are less than a quarter of an hour apart:
 - An INTERVAL above 1 goes only with parts that it cannot miss: BYMINUTE and BYHOUR (not if
   HOURLY), BYDAY if WEEKLY or MONTHLY, BYMONTHDAY up to 28 if MONTHLY.
 
-Times are local, so UNTIL is local, too.
+Times are local, so UNTIL is local, too; a date alone is that whole day.
 """
 
 from __future__ import annotations
