@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway import __version__
+from gateway.calls.desk import GATEWAY
 from gateway.caretaker import Caretaker
 from gateway.clock import SystemClock
 from gateway.commands.dispatcher import Dispatcher
@@ -23,7 +24,7 @@ from gateway.control import ControlServer
 from gateway.errors import JournalError, JournalWriteFailed, SettingsError
 from gateway.forwarder import Forwarder
 from gateway.health import Health
-from gateway.household import DEVICE, Household
+from gateway.household import Household
 from gateway.journal import Journal
 from gateway.model import Kind, Observation, TimeQuality
 from gateway.notify import Systemd
@@ -164,7 +165,7 @@ class Daemon:
             supervisor.add(item.driver, item.options, item.device, item.bus)
 
         def emit(seen: Observation) -> Receipt:
-            return recorder.record(seen, DEVICE)
+            return recorder.record(seen, GATEWAY)
 
         dispatcher = Dispatcher(name, keys, folder / "home" / "commands.json", clock, emit)
         Orders(household, supervisor, Overrides(settings), self.stop).register(dispatcher)
@@ -183,7 +184,7 @@ class Daemon:
             forwarder,
             Caretaker(journal, recorder, clock, settings.journal),
             Supervision(
-                settings.supervision, emit, lambda seen: household.desk.call(DEVICE, {}, seen)
+                settings.supervision, emit, lambda seen: household.desk.call(GATEWAY, {}, seen)
             ),
             ControlServer(settings.control.socket, answers),
         )
@@ -234,7 +235,7 @@ def _tell(recorder: Recorder, observation: Observation) -> bool:
     calls in its memory.
     """
     try:
-        recorder.record(observation, DEVICE)
+        recorder.record(observation, GATEWAY)
     except JournalError as error:
         log.warning("%s could not be recorded: %s", observation.kind.name.lower(), error)
         return False

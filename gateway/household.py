@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.announce import Announcer, Priority, phrases
 from gateway.calls.book import CallBook
-from gateway.calls.desk import CallDesk
+from gateway.calls.desk import GATEWAY, CallDesk
 from gateway.calls.wording import text_of
 from gateway.errors import CommandRefused
 from gateway.news import News
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from gateway.model import Scalar
     from gateway.recorder import Recorder
     from gateway.settings import Settings
-
-DEVICE = "gateway"  # the device name of the gateway's own events
 
 
 class Household:
@@ -72,7 +70,7 @@ class Household:
             Book(folder / "reminders.json"),
             announcer,
             time,
-            lambda seen: recorder.record(seen, DEVICE),
+            lambda seen: recorder.record(seen, GATEWAY),
         )
         news = News(settings.announce, Kept(folder / "news.json"), announcer, time)
         return cls(desk, announcer, bell, news)

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 SHOWN_S = 10.0
 # Ids begin with a letter, so that nobody takes one for a number.
 _ID = "c"
-GATEWAY = "gateway"  # its own calls are tests of the way, and nobody is shown anything
+# The device name of the gateway's own events. Its own calls are tests of the way, and nobody is
+# shown anything.
+GATEWAY = "gateway"
 
 log = logging.getLogger("hearth.calls")
 
