@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types bench torture mutants hil fuzz lock clean
+.PHONY: demo test lint types bench faults torture mutants hil fuzz lock clean
 
 demo: $(VENV)/.sim
 	@$(BIN)/hearth demo $(DEMO)
@@ -24,6 +24,10 @@ types: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run
+
+# What must not lose a call, with a real broker, network and database: make faults FAULTS="--list".
+faults: $(VENV)/.dev
+	$(BIN)/python tests/faults/run.py $(FAULTS)
 
 # The journal's cases by the ten thousand: make torture TORTURE="--cases 50000".
 torture: $(VENV)/.dev
@@ -46,7 +50,7 @@ fuzz: $(VENV)/.dev
 # Pins what CI and `make` install, for every Python and platform hearth supports.
 lock: $(VENV)/.dev
 	$(PIP) install uv
-	$(BIN)/uv pip compile pyproject.toml --extra sim --extra dev --extra postgres --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra sim --extra dev --extra postgres --extra webhook --universal \
 	  --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
 
 clean:
@@ -62,5 +66,5 @@ $(VENV)/.sim: $(VENV)/.python pyproject.toml requirements.lock
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml requirements.lock
-	$(PIP) install --constraint requirements.lock --editable '.[sim,dev]'
+	$(PIP) install --constraint requirements.lock --editable '.[sim,dev,postgres,webhook]'
 	@touch $@ $(VENV)/.sim

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks import ble, calls, daemon, journal, meters, uplink
+from benchmarks import ble, calls, daemon, drain, journal, meters, store, uplink
 
 if __name__ == "__main__":
     missed = journal.main() + uplink.main() + daemon.main() + ble.main()
-    missed += meters.main() + calls.main()
+    missed += meters.main() + calls.main() + store.main() + drain.main()
     raise SystemExit(1 if missed else 0)

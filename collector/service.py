@@ -1,11 +1,11 @@
 """The collector: subscribes, stores, and acknowledges what is committed.
 
 Each lane has a pipeline of its own, with its own connection: so a call does not stand behind
-readings in the broker's queue either. Decoding and storing is done on a thread, by one lane at a
-time: two threads would get in each other's way (the interpreter runs one, SQLite writes for one).
-Routine work is cut into short turns, so a call waits for one of them at most.
+readings in the broker's queue either. Judging and storing are done on threads beside each other:
+one is the interpreter's work, the other the database's. Storing is cut into short turns, one at a
+time, so a call waits for one of them at most.
 
-    receive a group -> judge it -> commit it -> acknowledge, while the next comes
+    receive a group -> judge -> commit -> acknowledge, each while the one before does its next step
 
 The broker gets its PUBACK for a message when the message is received here, and no more than its
 window of them wait: a collector that cannot keep up, or whose disk is full, slows its broker down
@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from collector.ingest import Ingest, Intake, judge
 from gateway.backoff import Backoff
+from gateway.codec import encode_offer
 from gateway.errors import PublishRefused, SettingsError, StoreError, UplinkError
-from gateway.model import Lane
-from gateway.uplink import MqttUplink, up_topic
+from gateway.model import DEFLATE, Lane, Offer
+from gateway.uplink import MqttUplink, offer_topic, up_topic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -32,15 +33,22 @@ if TYPE_CHECKING:
     from gateway.uplink import Message, Session, Uplink
 
 # Always there, so that who shows them need not ask; with those of Ingest.
-_TOTALS = ("sessions", "sessions_failed", "dropped", "store_errors", "acks", "acks_refused")
-
-W = TypeVar("W")
-T = TypeVar("T")
+_TOTALS = (
+    "sessions",
+    "sessions_failed",
+    "dropped",
+    "store_errors",
+    "acks",
+    "acks_refused",
+    "offers_refused",
+)
+# What this collector understands beyond the least.
+OFFER = Offer(frozenset({DEFLATE}))
 
 # The most messages received at once; the broker's window is not much larger.
 GROUP = 64
 # A turn of routine work ends after so many events: a few milliseconds, which a call waits for.
-TURN_EVENTS = 150
+TURN_EVENTS = 500
 # There are few collectors, and a call may wait in every gateway: no long pauses here.
 RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.2, 2.0
 # A full disk is not freed sooner by asking more often; a locked file may be.
@@ -63,13 +71,14 @@ class Collector:
         store: Store,
         *,
         share: str = "",
-        uplink: Callable[[], Uplink] | None = None,
+        uplink: Callable[[Lane], Uplink] | None = None,
     ) -> None:
-        make = uplink or (lambda: MqttUplink(settings))
-        self._uplinks = {lane: make() for lane in Lane}
+        make = uplink or (lambda _: MqttUplink(settings))
+        self._uplinks = {lane: make(lane) for lane in Lane}
         self._prefix = f"$share/{share}/" if share else ""
         self._ingest = Ingest(store)
         self._turn = asyncio.Lock()  # fair: who waits is next, and a call is the only other one
+        self._answering: dict[Lane, asyncio.Task[None]] = {}
         self._counters = Counter(dict.fromkeys(_TOTALS, 0))
         self._connected: set[Lane] = set()
         self._last_error: Exception | None = None
@@ -102,6 +111,7 @@ class Collector:
             try:
                 async with self._uplinks[lane].session() as session:
                     await session.subscribe(self._prefix + up_topic("+", lane))
+                    await self._offer(session)
                     backoff.reset()
                     self._counters["sessions"] += 1
                     self._connected.add(lane)
@@ -113,52 +123,48 @@ class Collector:
                 self._connected.discard(lane)
             await asyncio.sleep(backoff.next_s())
 
+    async def _offer(self, session: Session) -> None:
+        """Say what is understood here, and that somebody is here: calls then come again at once.
+
+        A broker that forbids it costs compression and a moment, nothing else.
+        """
+        try:
+            await session.publish(offer_topic(), encode_offer(OFFER), retain=True)
+        except PublishRefused as error:
+            self._last_error = error
+            self._counters["offers_refused"] += 1
+
     async def _collect(self, session: Session, lane: Lane) -> None:
-        """One session. The answers to one group go out while the next is stored."""
-        answering: asyncio.Task[None] | None = None
+        """One session. While a turn is stored, the one before is answered, the next judged."""
+        storing: asyncio.Task[None] | None = None
         dropped = 0
         try:
             while True:
                 messages = await session.receive(GROUP)
                 self._counters["dropped"] += session.dropped - dropped
                 dropped = session.dropped
-                async for answers in self._store(messages, lane):
-                    if answering is not None:
-                        await answering
-                    answering = asyncio.create_task(self._answer(session, answers))
+                async for intake in _turns(messages):
+                    if storing is not None:
+                        await storing
+                    storing = asyncio.create_task(self._store(session, lane, intake))
         finally:
-            if answering is not None:
-                answering.cancel()
-                await asyncio.wait([answering])
-                if not answering.cancelled():
-                    answering.exception()  # the link that failed it has failed this, too
+            await _end(storing)
+            await _end(self._answering.pop(lane, None))
 
-    async def _store(
-        self, messages: Sequence[Message], lane: Lane
-    ) -> AsyncIterator[tuple[Message, ...]]:
-        """Judge and commit a group, turn by turn; the answers to what each turn committed."""
-        if lane is Lane.URGENT:
-            yield await self._take_turn(self._judge_and_keep, messages)
-            return
-        waiting = Intake()
-        for message in messages:
-            intake = await self._take_turn(judge, [message])
-            if waiting.events and waiting.events + intake.events > TURN_EVENTS:
-                yield await self._take_turn(self._ingest.keep, waiting)
-                waiting = Intake()
-            waiting = waiting.joined(intake)
-        yield await self._take_turn(self._ingest.keep, waiting)
+    async def _store(self, session: Session, lane: Lane, intake: Intake) -> None:
+        """Commit one turn; its answers go out while the next one is stored."""
+        answers = await self._keep(intake)
+        if answering := self._answering.get(lane):
+            await answering
+        self._answering[lane] = asyncio.create_task(self._answer(session, answers))
 
-    def _judge_and_keep(self, messages: Sequence[Message]) -> tuple[Message, ...]:
-        return self._ingest.keep(judge(messages))
-
-    async def _take_turn(self, work: Callable[[W], T], what: W) -> T:
-        """Do some work on a thread when it is our turn; tried again until the store takes it."""
+    async def _keep(self, intake: Intake) -> tuple[Message, ...]:
+        """Store on a thread when it is our turn; tried again until the store takes it."""
         backoff = Backoff(STORE_RETRY_FIRST_S, STORE_RETRY_CAP_S)
         while True:
             try:
                 async with self._turn:
-                    return await asyncio.to_thread(work, what)
+                    return await asyncio.to_thread(self._ingest.keep, intake)
             except StoreError as error:
                 self._last_error = error
                 self._counters["store_errors"] += 1
@@ -175,3 +181,24 @@ class Collector:
             self._counters["acks_refused"] += 1
         else:
             self._counters["acks"] += 1
+
+
+async def _turns(messages: Sequence[Message]) -> AsyncIterator[Intake]:
+    """Judge a group on a thread, message by message, and cut it into turns of the store."""
+    waiting = Intake()
+    for message in messages:
+        intake = await asyncio.to_thread(judge, [message])
+        if waiting.events and waiting.events + intake.events > TURN_EVENTS:
+            yield waiting
+            waiting = Intake()
+        waiting = waiting.joined(intake)
+    yield waiting
+
+
+async def _end(task: asyncio.Task[None] | None) -> None:
+    """Let a task of a session that is over go."""
+    if task is not None:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # the link that failed it has failed the session, too

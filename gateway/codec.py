@@ -13,6 +13,7 @@ from typing import Any
 
 import cbor2
 
+from gateway.deflate import deflate, inflate
 from gateway.errors import DecodeError, UnknownVersion
 from gateway.model import (
     Ack,
@@ -23,11 +24,14 @@ from gateway.model import (
     Lane,
     Measurement,
     Observation,
+    Offer,
     Scalar,
     Stamp,
     TimeQuality,
 )
 from gateway.strict import (
+    MAJOR_BYTES,
+    MAX_DETAIL,
     Reader,
     at_most,
     enum,
@@ -56,6 +60,7 @@ _EVENT_KEYS = frozenset(range(9))
 # SenML labels (RFC 8428, table 4).
 _SENML_NAME, _SENML_UNIT, _SENML_VALUE, _SENML_STRING, _SENML_BOOL = 0, 1, 2, 3, 4
 _SENML_KEYS = frozenset(range(5))
+_SENML_VALUES = (_SENML_VALUE, _SENML_STRING, _SENML_BOOL)
 
 
 # --- events ------------------------------------------------------------------------------------
@@ -135,15 +140,18 @@ def _measurements(items: Any) -> tuple[Measurement, ...]:
 
 
 def _measurement(record: dict[Any, Any]) -> Measurement:
-    labels = record.keys() - {_SENML_NAME, _SENML_UNIT}
-    if len(labels) != 1:
-        raise DecodeError(f"SenML record with {len(labels)} values")
-    label = labels.pop()
+    unit = text(record[_SENML_UNIT], "SenML unit") if _SENML_UNIT in record else ""
+    name = text(record.get(_SENML_NAME), "SenML name")
+    values = len(record) - (2 if unit else 1)
+    if values != 1:
+        raise DecodeError(f"SenML record with {values} values")
+    for label in _SENML_VALUES:
+        if label in record:
+            break
     value = scalar(record[label], "SenML value")
     if _value_label(value) != label:
         raise DecodeError(f"SenML value {value!r} under label {label}")
-    unit = text(record[_SENML_UNIT], "SenML unit") if _SENML_UNIT in record else ""
-    return Measurement(text(record.get(_SENML_NAME), "SenML name"), value, unit)
+    return Measurement(name, value, unit)
 
 
 # --- gaps: an ordinary event whose detail is the range -----------------------------------------
@@ -177,12 +185,17 @@ def gap_of(event: Event) -> Gap:
 # --- batches and acknowledgements --------------------------------------------------------------
 
 
-def encode_batch(batch: Batch) -> bytes:
-    """`[version, gateway, journal, lane, first seq, [event, ...]]`; events copied as they are."""
+def encode_batch(batch: Batch, *, packed: bool = False) -> bytes:
+    """`[version, gateway, journal, lane, first seq, [event, ...]]`; events copied as they are.
+
+    Packed, the last item is the array's bytes deflated, in a byte string: only for a collector that
+    says it understands it.
+    """
     head = [WIRE_VERSION, batch.gateway, batch.journal, int(batch.lane), batch.first]
-    return b"".join(
-        [b"\x86", *map(cbor2.dumps, head), _array_head(len(batch.events)), *batch.events]
-    )
+    events = b"".join([_array_head(len(batch.events)), *batch.events])
+    if packed:
+        events = cbor2.dumps(deflate(events))
+    return b"".join([b"\x86", *map(cbor2.dumps, head), events])
 
 
 def decode_batch(data: bytes) -> tuple[Batch, tuple[Event, ...]]:
@@ -202,6 +215,11 @@ def decode_batch(data: bytes) -> tuple[Batch, tuple[Event, ...]]:
     journal = raw(reader.next(), 16, "journal")
     lane = enum(Lane, reader.next(), "lane")
     first = integer(reader.next(), 1, MAX_SEQ - MAX_BATCH_EVENTS, "first seq")
+    if reader.major == MAJOR_BYTES:
+        packed = reader.next()
+        reader.end()
+        data = inflate(packed, MAX_BATCH_BYTES)
+        reader = Reader(data)
     bodies, events = _read_events(reader, data)
     reader.end()
     return Batch(gateway, journal, lane, first, bodies), events
@@ -222,6 +240,19 @@ def decode_ack(data: bytes) -> Ack:
         first=first,
         last=integer(items[4], first, MAX_SEQ, "last seq"),
     )
+
+
+def encode_offer(offer: Offer) -> bytes:
+    """`[version, [text, ...]]`."""
+    return cbor2.dumps([WIRE_VERSION, sorted(offer.understands)])
+
+
+def decode_offer(data: bytes) -> Offer:
+    """What a collector says of itself; UnknownVersion or DecodeError if it is no offer."""
+    items = _versioned(data, "offer", 2)
+    words = expect(items[1], list, "offer")
+    at_most(MAX_DETAIL, words, "words of an offer")
+    return Offer(frozenset(text(word, "word of an offer") for word in words))
 
 
 def _array_head(count: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The daemon: the one place where ports meet adapters.
+"""The daemon: starts what `assembly.py` puts together, and stops it in order.
 
 Start: journal, then everything that fills it or empties it. Stop: devices first, then what waits is
 committed, then forwarded as far as a few seconds allow; the rest is on flash and goes next time.
@@ -10,39 +10,21 @@ import asyncio
 import logging
 import signal
 from contextlib import suppress
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from gateway import __version__
-from gateway.calls.desk import GATEWAY
-from gateway.caretaker import Caretaker
+from gateway.assembly import Assembler, tell, tell_fault
 from gateway.clock import SystemClock
-from gateway.commands.dispatcher import Dispatcher
-from gateway.commands.keys import read_public_keys
-from gateway.control import ControlServer
-from gateway.errors import JournalError, JournalWriteFailed, SettingsError
-from gateway.forwarder import Forwarder
-from gateway.health import Health
-from gateway.household import Household
+from gateway.errors import ControlError, JournalWriteFailed
 from gateway.journal import Journal
 from gateway.model import Kind, Observation, TimeQuality
 from gateway.notify import Systemd
-from gateway.orders import Orders
-from gateway.overrides import Overrides
 from gateway.plan import plan
 from gateway.recorder import Recorder
-from gateway.strict import sayable
-from gateway.supervision import Supervision
-from gateway.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from gateway.clock import Clock
-    from gateway.commands.signature import PublicKey
-    from gateway.control import Answerer
-    from gateway.journal import Receipt
+    from gateway.metrics import MetricsServer
     from gateway.model import Scalar
     from gateway.plan import Planned
     from gateway.settings import Settings
@@ -50,22 +32,9 @@ if TYPE_CHECKING:
 # systemd kills a service 90 s after SIGTERM; what has not been forwarded in this time stays on
 # flash, so a short wait is enough: it is for the last seconds' events, not for a backlog.
 DRAIN_S = 5.0
-LONGEST_TEST_S = 4 * 3600  # a fitter who forgets to end it does not leave a home in test mode
 ANCHOR_CHECK_S = 5.0  # an anchor may come late: it names its own moment
 
 log = logging.getLogger("hearth.daemon")
-
-
-class _Parts(NamedTuple):
-    """What runs beside each other."""
-
-    household: Household
-    supervisor: Supervisor
-    dispatcher: Dispatcher
-    forwarder: Forwarder
-    caretaker: Caretaker
-    supervision: Supervision
-    control: ControlServer
 
 
 class Daemon:
@@ -121,9 +90,15 @@ class Daemon:
 
     async def _serve(self, journal: Journal) -> None:
         recorder = Recorder(journal, self._clock)
-        parts = self._assemble(journal, recorder)
+        parts = Assembler(
+            self._settings, self._plan, journal, recorder, self._clock, stop=self.stop
+        ).parts()
         await parts.control.start()
         parts.household.desk.restore()
+        if parts.mirror:
+            parts.mirror.start()
+        if parts.metrics:
+            await self._listen(parts.metrics, recorder)
         name, forwarder = self._settings.gateway.id, parts.forwarder
         try:
             self._report_start(recorder)
@@ -144,68 +119,34 @@ class Daemon:
                 for task in running:
                     task.cancel()
                 await asyncio.gather(*running, return_exceptions=True)
-                _tell(recorder, Observation(Kind.GATEWAY, detail={"state": "stopped"}))
+                tell(recorder, Observation(Kind.GATEWAY, detail={"state": "stopped"}))
                 with suppress(JournalWriteFailed):  # told already, and perhaps forwarded yet
                     await asyncio.to_thread(journal.flush)
                 drained = await forwarder.drain(DRAIN_S)
                 log.info("%s stops: %s", name, "all is stored" if drained else "backlog kept")
                 forwarding.cancel()
+                await parts.allowance.save()
                 await parts.dispatcher.close()
         finally:
             await parts.control.close()
+            if parts.metrics:
+                await parts.metrics.close()
+            if parts.mirror:
+                await parts.mirror.close()
 
-    def _assemble(self, journal: Journal, recorder: Recorder) -> _Parts:
-        settings, clock = self._settings, self._clock
-        name, folder = settings.gateway.id, Path(settings.journal.path)
-        keys = self._keys(recorder)
-        household = Household.open(settings, journal, recorder, clock, answered=bool(keys))
-        health = Health(name, journal, clock)
-        supervisor = Supervisor(recorder, health, folder / "notes", household)
-        for item in self._plan:
-            supervisor.add(item.driver, item.options, item.device, item.bus)
-
-        def emit(seen: Observation) -> Receipt:
-            return recorder.record(seen, GATEWAY)
-
-        dispatcher = Dispatcher(name, keys, folder / "home" / "commands.json", clock, emit)
-        Orders(household, supervisor, Overrides(settings), self.stop).register(dispatcher)
-        backlogs = journal, journal.unwritten
-        commands = dispatcher if keys else None
-        forwarder = Forwarder(name, settings.uplink, backlogs, commands=commands)
-        health.forwarder, health.household = forwarder, household
-        answers: dict[str, Answerer] = {
-            "status": lambda _: health.snapshot(),
-            "test": partial(_test, household),
-        }
-        return _Parts(
-            household,
-            supervisor,
-            dispatcher,
-            forwarder,
-            Caretaker(journal, recorder, clock, settings.journal),
-            Supervision(
-                settings.supervision, emit, lambda seen: household.desk.call(GATEWAY, {}, seen)
-            ),
-            ControlServer(settings.control.socket, answers),
-        )
-
-    def _keys(self, recorder: Recorder) -> tuple[PublicKey, ...]:
-        """Whose commands are taken. A key that is missing is no reason not to take calls."""
+    async def _listen(self, metrics: MetricsServer, recorder: Recorder) -> None:
+        """A port that is taken is no reason not to take calls."""
         try:
-            return read_public_keys(self._settings.commands.keys)
-        except SettingsError as error:
-            log.error("no command is taken: %s", error)  # noqa: TRY400 - told, not traced
-            detail: dict[str, Scalar] = {"fault": "commands", "active": True}
-            _tell(
-                recorder, Observation(Kind.FAULT, detail=detail | {"reason": sayable(str(error))})
-            )
-            return ()
+            await metrics.start()
+        except ControlError as error:
+            log.error("%s", error)  # noqa: TRY400 - told, not traced
+            tell_fault(recorder, "metrics", error)
 
     def _report_start(self, recorder: Recorder) -> None:
         detail: dict[str, Scalar] = {"state": "started", "version": __version__}
         if code := self._settings.gateway.address_code:
             detail["address_code"] = code
-        _tell(recorder, Observation(Kind.GATEWAY, detail=detail))
+        tell(recorder, Observation(Kind.GATEWAY, detail=detail))
 
     async def _anchor(self, recorder: Recorder) -> None:
         """Once the clock is known, say so: the far side then knows the true time of this boot."""
@@ -213,30 +154,7 @@ class Daemon:
         while True:
             synchronised = self._clock.stamp().quality is TimeQuality.SYNCHRONISED
             if synchronised and not known:
-                known = _tell(recorder, Observation(Kind.ANCHOR))  # else at the next look
+                known = tell(recorder, Observation(Kind.ANCHOR))  # else at the next look
             else:
                 known = synchronised
             await asyncio.sleep(ANCHOR_CHECK_S)
-
-
-def _test(household: Household, request: Mapping[str, Any]) -> dict[str, object]:
-    """An installer's tests begin, or end."""
-    seconds = request.get("seconds")
-    if not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_TEST_S:
-        return {"error": f"seconds: 0 to {LONGEST_TEST_S}"}
-    household.test_for(seconds)
-    return {"testing": household.testing}
-
-
-def _tell(recorder: Recorder, observation: Observation) -> bool:
-    """An event of the gateway itself; whether the journal took it.
-
-    One that is full, on a failing flash and without an uplink, must not end the daemon: there are
-    calls in its memory.
-    """
-    try:
-        recorder.record(observation, GATEWAY)
-    except JournalError as error:
-        log.warning("%s could not be recorded: %s", observation.kind.name.lower(), error)
-        return False
-    return True

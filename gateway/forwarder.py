@@ -13,8 +13,10 @@ when the broker confirms it).
   outstanding is then sent again: what arrives twice is stored once.
 - Acknowledgements that do not come are waited for with growing patience (`outbox.py`).
 - An acknowledgement that fits nothing sent is refused, and counted by name.
-- Commands that come down on the same session are handed on, each in a task of its own, and their
-  replies are sent. Neither holds up an event or an acknowledgement.
+- Large routine batches go packed where the collector understands it (`packing.py`), and are held
+  back when the day's traffic is spent (`allowance.py`).
+- What comes down on the same session is `incoming.py`'s. A command is carried out in a task of its
+  own, so neither it nor its reply holds up an event or an acknowledgement.
 """
 
 from __future__ import annotations
@@ -22,32 +24,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import cbor2
 
 from gateway.backoff import Backoff
-from gateway.codec import MAX_BATCH_BYTES, WIRE_VERSION, decode_ack, encode_batch
-from gateway.errors import (
-    DecodeError,
-    PublishRefused,
-    SettingsError,
-    UnknownVersion,
-    UplinkError,
-    UplinkLost,
-)
+from gateway.codec import MAX_BATCH_BYTES, WIRE_VERSION, encode_batch
+from gateway.crew import Crew
+from gateway.errors import PublishRefused, SettingsError, UplinkError, UplinkLost
+from gateway.incoming import Incoming
 from gateway.model import Batch, Lane
 from gateway.outbox import Outbox, Outgoing
-from gateway.outstanding import Verdict
-from gateway.pace import Pace
-from gateway.uplink import MqttUplink, Will, ack_topic, down_topic, state_topic, up_topic
+from gateway.pace import MIN_BATCH_BYTES, Pace
+from gateway.packing import Packing
+from gateway.uplink import MqttUplink, Traffic, Will, state_topic, up_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from gateway.allowance import Allowance
+    from gateway.incoming import Commands
     from gateway.outbox import Backlog
     from gateway.settings import UplinkSettings
-    from gateway.uplink import Message, Session, Uplink
+    from gateway.steadiness import Steadiness
+    from gateway.uplink import Session, Uplink
 
 # Every counter, so that health can show what never happened, too.
 _COUNTED = (
@@ -55,8 +55,11 @@ _COUNTED = (
     "sessions_failed",
     "batches_sent",
     "batches_resent",
+    "batches_packed",
     "events_sent",
-    "bytes_sent",
+    "bytes_sent",  # of batches; wire_bytes are everything, with the heads of packets
+    "wire_bytes_sent",
+    "wire_bytes_received",
     "publishes_refused",
     "events_acknowledged",
     "acks_taken",
@@ -66,6 +69,8 @@ _COUNTED = (
     "acks_unknown_version",
     "acks_wrong_journal",
     "acks_wrong_topic",
+    "offers_malformed",
+    "offers_not_subscribed",
     "commands_not_subscribed",
     "commands_dropped",  # more at once than MAX_COMMANDS
     "replies_sent",
@@ -85,10 +90,14 @@ STABLE_S = 30.0
 URGENT_PLACES = 4
 ROUTINE_PLACES = 6
 # After an urgent batch has gone, no routine one follows until it is acknowledged, for this long at
-# the most: a collector that is away must not stop the readings.
+# the most: a collector that is away must not stop the readings, nor must calls without end.
 CLEARANCE_S = 0.5
-# Commands in hand at once; a home has a few a day. Who gets no reply sends again.
-MAX_COMMANDS = 16
+# How long a call waits for its PUBACK before another connection is tried. Between half of the first
+# and all of it: three round trips of a satellite with a lost packet in each. Doubled each time, so
+# that a link on which nothing is quicker is not broken off for ever.
+CALL_PATIENCE_FIRST_S, CALL_PATIENCE_CAP_S = 12.0, 120.0
+# How often the connection's traffic is counted; a link of 100 KB/s spends 500 KB in this time.
+COUNT_TRAFFIC_EVERY_S = 5.0
 # The head of a batch around its events: version, gateway (up to 64 characters), journal, seq.
 BATCH_HEAD_BYTES = 128
 
@@ -104,14 +113,6 @@ def uplink_of(gateway: str, settings: UplinkSettings) -> MqttUplink:
     return MqttUplink(settings, client_id=f"hearth-{gateway}", will=will)
 
 
-class Commands(Protocol):
-    """Who carries out what comes down."""
-
-    async def handle(self, message: Message) -> Message | None:
-        """The reply, when there is one; None if there is none to give."""
-        ...
-
-
 class Forwarder:
     """Sends what the journal holds, and frees what is stored over there.
 
@@ -121,6 +122,8 @@ class Forwarder:
         backlogs: the journal, and what its flash refused.
         uplink: where sessions come from; by default `uplink_of(gateway, settings)`.
         commands: who carries out what comes down; None if no command is taken.
+        allowance: what the link may cost a day; None if that is not counted.
+        steadiness: who tells that sessions do not hold.
     """
 
     def __init__(
@@ -129,7 +132,10 @@ class Forwarder:
         settings: UplinkSettings,
         backlogs: Sequence[Backlog],
         uplink: Uplink | None = None,
+        *,
         commands: Commands | None = None,
+        allowance: Allowance | None = None,
+        steadiness: Steadiness | None = None,
     ) -> None:
         self._gateway = gateway
         self._settings = settings
@@ -139,8 +145,11 @@ class Forwarder:
             for backlog in backlogs
             for lane in Lane
         }
-        self._commands = commands
-        self._commanding = 0
+        self._call_patience = Backoff(CALL_PATIENCE_FIRST_S, CALL_PATIENCE_CAP_S)
+        self._allowance = allowance
+        self._steadiness = steadiness
+        self._traffic = Traffic()  # of the session that is, as far as it was counted
+        self._packing = Packing(wanted=settings.compress)
         self._counters = Counter(dict.fromkeys(_COUNTED, 0))
         self._connected = False
         self._last_error: Exception | None = None
@@ -148,6 +157,16 @@ class Forwarder:
         self._progress = asyncio.Event()
         self._urgent_came = asyncio.Event()
         self._cleared_at_s = 0.0
+        self._incoming = Incoming(
+            gateway,
+            settings,
+            outboxes=self._outboxes,
+            packing=self._packing,
+            commands=commands,
+            counters=self._counters,
+            on_error=self._failed,
+            on_progress=self._progress.set,
+        )
         for backlog in backlogs:
             backlog.watch(self._on_durable)
 
@@ -207,13 +226,12 @@ class Forwarder:
         """One session, until it fails."""
         try:
             async with self._uplink.session() as session:
-                if self._settings.ack == "collector":
-                    await session.subscribe(ack_topic(self._gateway))
-                if self._commands is not None:
-                    await self._take_commands(session)
+                self._packing.begin()
+                self._traffic = Traffic()
+                await self._incoming.subscribe(session)
                 self._connected = True
                 self._counters["sessions"] += 1
-                await self._converse(session)
+                await self._hold(session)
         except (UplinkError, SettingsError) as error:
             self._last_error = error
             self._counters["sessions_failed"] += 1
@@ -222,20 +240,25 @@ class Forwarder:
             for outbox in self._outboxes.values():
                 outbox.outstanding.requeue()
 
-    async def _take_commands(self, session: Session) -> None:
-        """Subscribe to what comes down. A broker that forbids it must not keep events back."""
+    async def _hold(self, session: Session) -> None:
+        """Converse; note how long it held, and what it cost."""
+        began_s = time.monotonic()
         try:
-            await session.subscribe(down_topic(self._gateway, "+"))
-        except UplinkLost as error:  # if it is the link that is lost, what comes next says so
-            self._last_error = error
-            self._counters["commands_not_subscribed"] += 1
+            await self._converse(session, began_s)
+        except UplinkLost:
+            if self._steadiness is not None:
+                self._steadiness.ended(time.monotonic() - began_s, time.monotonic())
+            raise
+        finally:
+            await self._count_traffic(session)
 
-    async def _converse(self, session: Session) -> None:
+    async def _converse(self, session: Session, began_s: float) -> None:
         largest = min(self._settings.max_batch_bytes, MAX_BATCH_BYTES, session.max_payload)
         pace = Pace(largest - BATCH_HEAD_BYTES, _routine_places(session.window))
-        crew = _Crew()
+        crew = Crew()
         crew.start(self._tell_online(session))
-        crew.start(self._receive(session, crew))
+        crew.start(self._incoming.receive(session, crew))
+        crew.start(self._watch(session, began_s))
         for outbox in self._outboxes.values():
             crew.start(self._pump(session, outbox, pace, crew))
         await crew.work()
@@ -246,69 +269,37 @@ class Forwarder:
         except PublishRefused as error:  # told, and no reason to keep events back
             self._refused(error)
 
-    async def _receive(self, session: Session, crew: _Crew) -> None:
-        down = down_topic(self._gateway, "")
-        async for message in session.messages():
-            if self._commands is not None and message.topic.startswith(down):
-                self._hand_on(session, message, self._commands, crew)
-            elif message.topic == ack_topic(self._gateway):
-                self._counters[f"acks_{self._judge(message.payload)}"] += 1
-            else:
-                self._counters["acks_wrong_topic"] += 1
+    async def _watch(self, session: Session, began_s: float) -> None:
+        """Count what the connection costs, and let readings go when a new day allows it."""
+        while True:
+            await self._count_traffic(session)
+            if self._allowance is not None:
+                self._wake(Lane.ROUTINE)
+            if self._steadiness is not None:
+                self._steadiness.holds(time.monotonic() - began_s)
+            await asyncio.sleep(COUNT_TRAFFIC_EVERY_S)
 
-    def _hand_on(self, session: Session, message: Message, to: Commands, crew: _Crew) -> None:
-        if self._commanding < MAX_COMMANDS:
-            self._commanding += 1
-            crew.start(self._command(session, message, to)).add_done_callback(self._commanded)
-        else:
-            self._counters["commands_dropped"] += 1
+    async def _count_traffic(self, session: Session) -> None:
+        before, self._traffic = self._traffic, session.traffic
+        self._counters["wire_bytes_sent"] += self._traffic.sent_bytes - before.sent_bytes
+        received = self._traffic.received_bytes - before.received_bytes
+        self._counters["wire_bytes_received"] += received
+        if self._allowance is not None:
+            await self._allowance.spent(before, self._traffic)
 
-    async def _command(self, session: Session, message: Message, to: Commands) -> None:
-        """Have one command carried out, and send the reply."""
-        try:
-            reply = await to.handle(message)
-            if reply is not None:
-                await session.publish(reply.topic, reply.payload)
-                self._counters["replies_sent"] += 1
-        except PublishRefused as error:  # the sender comes again, and finds the reply kept
-            self._last_error = error
-            self._counters["replies_refused"] += 1
-
-    def _commanded(self, _: asyncio.Task[None]) -> None:
-        self._commanding -= 1
-
-    def _judge(self, payload: bytes) -> str:
-        """Free what an acknowledgement names, if it names what was sent; what became of it."""
-        try:
-            ack = decode_ack(payload)
-        except UnknownVersion:
-            return "unknown_version"
-        except DecodeError:
-            return "malformed"
-        outbox = self._outboxes.get((ack.journal, ack.lane))
-        if outbox is None:
-            return "wrong_journal"
-        return self._acknowledge(outbox, ack.first, ack.last).name.lower()
-
-    def _acknowledge(self, outbox: Outbox, first: int, last: int) -> Verdict:
-        verdict = outbox.acknowledge(first, last)
-        if verdict is Verdict.TAKEN:
-            self._counters["events_acknowledged"] += last - first + 1
-            self._progress.set()
-        return verdict
-
-    async def _pump(self, session: Session, outbox: Outbox, pace: Pace, crew: _Crew) -> None:
+    async def _pump(self, session: Session, outbox: Outbox, pace: Pace, crew: Crew) -> None:
         """Send what an outbox has, as soon as it may go."""
         urgent = outbox.lane is Lane.URGENT
         while True:
-            size = pace.max_batch_bytes if urgent else pace.batch_bytes
+            size = pace.max_batch_bytes if urgent else self._routine_batch_bytes(pace)
             outgoing = await outbox.next(size, pace.max_batch_bytes)
             if outgoing is None:
                 self._settled(outbox)
                 await outbox.woken()
                 continue
             payload = self._encode(outbox, outgoing)
-            while not self._may_go(outbox, pace, len(payload)):
+            asked_at_s = time.monotonic()
+            while not self._may_go(outbox, pace, len(payload), asked_at_s):
                 outbox.wake.clear()
                 await outbox.wake.wait()
             outbox.outstanding.sent(outgoing.parcel)
@@ -316,6 +307,7 @@ class Forwarder:
                 self._clear_the_way()
             else:
                 pace.sent(len(payload))
+                self._went()
             crew.start(self._send(session, outbox, outgoing, payload, pace))
 
     def _settled(self, outbox: Outbox) -> None:
@@ -324,13 +316,28 @@ class Forwarder:
             self._wake(Lane.ROUTINE)
         self._progress.set()
 
-    def _may_go(self, outbox: Outbox, pace: Pace, size: int) -> bool:
+    def _may_go(self, outbox: Outbox, pace: Pace, size: int, asked_at_s: float) -> bool:
         if outbox.lane is Lane.URGENT:
             return outbox.outstanding.flying < URGENT_PLACES
         urgent = self._of(Lane.URGENT)
         waited_for = any(other.outstanding for other in urgent)
-        clear = not waited_for or time.monotonic() >= self._cleared_at_s
-        return clear and pace.admits(size) and not any(other.pressing for other in urgent)
+        now_s = time.monotonic()
+        affordable = self._allowance is None or self._allowance.admits()
+        if not affordable or not pace.admits(size):
+            return False
+        if now_s >= asked_at_s + CLEARANCE_S:  # calls go first; they do not stop the readings
+            return True
+        clear = not waited_for or now_s >= self._cleared_at_s
+        return clear and not any(other.pressing for other in urgent)
+
+    def _routine_batch_bytes(self, pace: Pace) -> int:
+        """How large a routine batch may be; a small one as a sign of life when the day is spent."""
+        spent = self._allowance is not None and self._allowance.exhausted
+        return MIN_BATCH_BYTES if spent else pace.batch_bytes
+
+    def _went(self) -> None:
+        if self._allowance is not None:
+            self._allowance.went()
 
     def _clear_the_way(self) -> None:
         """An urgent batch goes: routine ones wait for it a while."""
@@ -344,31 +351,51 @@ class Forwarder:
         parcel, sent_at_s = outgoing.parcel, time.monotonic()
         self._count_sending(outgoing, payload)
         try:
-            await session.publish(up_topic(self._gateway, outbox.lane), payload)
+            await self._publish(session, outbox.lane, payload)
         except PublishRefused as error:
             outbox.refused(parcel)
             self._refused(error)
         else:
             outbox.landed(parcel)
             if self._settings.ack == "broker":
-                self._acknowledge(outbox, parcel.first, parcel.last)
+                self._incoming.acknowledge(outbox, parcel.first, parcel.last)
         if outbox.lane is Lane.ROUTINE:
             pace.landed(len(payload), sent_at_s, time.monotonic())
         for other in self._outboxes.values():
             other.wake.set()
 
+    async def _publish(self, session: Session, lane: Lane, payload: bytes) -> None:
+        """Until PUBACK. A call does not wait for the keepalive to find that the link is dead."""
+        patience_s = self._call_patience.next_s() if lane is Lane.URGENT else None
+        try:
+            async with asyncio.timeout(patience_s):
+                await session.publish(up_topic(self._gateway, lane), payload)
+        except TimeoutError:
+            raise UplinkLost(
+                f"the broker does not confirm a call within {patience_s:.0f} s",
+                where=self._settings.url,
+            ) from None
+        if lane is Lane.URGENT:
+            self._call_patience.reset()
+
     def _encode(self, outbox: Outbox, outgoing: Outgoing) -> bytes:
-        first, events = outgoing.parcel.first, outgoing.events
-        return encode_batch(Batch(self._gateway, outbox.journal, outbox.lane, first, events))
+        parcel, events = outgoing.parcel, outgoing.events
+        packed = self._packing.packs(parcel, outbox.lane, sum(map(len, events)))
+        batch = Batch(self._gateway, outbox.journal, outbox.lane, parcel.first, events)
+        return encode_batch(batch, packed=packed)
 
     def _count_sending(self, outgoing: Outgoing, payload: bytes) -> None:
         self._counters["batches_sent"] += 1
         self._counters["batches_resent"] += outgoing.parcel.tries > 1
+        self._counters["batches_packed"] += outgoing.parcel.packed
         self._counters["events_sent"] += len(outgoing.events)
         self._counters["bytes_sent"] += len(payload)
 
-    def _refused(self, error: PublishRefused) -> None:
+    def _failed(self, error: Exception) -> None:
         self._last_error = error
+
+    def _refused(self, error: PublishRefused) -> None:
+        self._failed(error)
         self._counters["publishes_refused"] += 1
 
     def _on_durable(self, lane: Lane) -> None:
@@ -408,39 +435,3 @@ class Forwarder:
 
 def _routine_places(window: int) -> int:
     return max(1, min(ROUTINE_PLACES, window - URGENT_PLACES))
-
-
-class _Crew:
-    """Tasks that end together: with the first that fails, or when the crew is cancelled.
-
-    Not a TaskGroup: when it fails while it is cancelled, the TaskGroup of Python 3.11 forgets the
-    cancellation, and a forwarder that should stop would connect again.
-    """
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Add a task."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    async def work(self) -> None:
-        """Until a task fails; raises what it raised, when all have ended."""
-        try:
-            await self._failed
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is not None and not self._failed.done():
-            self._failed.set_exception(error)

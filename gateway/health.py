@@ -12,10 +12,12 @@ import msgspec
 from gateway.model import Lane
 
 if TYPE_CHECKING:
+    from gateway.allowance import Allowance
     from gateway.clock import Clock
     from gateway.forwarder import Forwarder
     from gateway.household import Household
     from gateway.journal import Journal
+    from gateway.mirror import Mirror
 
 
 class DeviceHealth(msgspec.Struct):
@@ -37,11 +39,14 @@ class Health:
         self._clock = clock
         self.forwarder: Forwarder | None = None
         self.household: Household | None = None
+        self.mirror: Mirror | None = None
+        self.allowance: Allowance | None = None
         self.devices: dict[str, DeviceHealth] = {}
 
     def snapshot(self) -> dict[str, object]:
         """Plain values, ready for JSON."""
         stamp = self._clock.stamp()
+        mirror = {"mirror": self.mirror.facts()} if self.mirror else {}
         return {
             "gateway": self._gateway,
             "uptime_ms": stamp.uptime_ms,
@@ -52,6 +57,7 @@ class Health:
             "testing": self.household is not None and self.household.testing,
             "calls": self.household.desk.snapshot() if self.household else [],
             "devices": {name: msgspec.to_builtins(d) for name, d in self.devices.items()},
+            **mirror,
         }
 
     def _journal_facts(self) -> dict[str, object]:
@@ -76,4 +82,15 @@ class Health:
             "outstanding": self.forwarder.outstanding,
             "last_error": str(self.forwarder.last_error or ""),
             "counters": dict(self.forwarder.counters),
+            "today": self._allowance_facts(),
+        }
+
+    def _allowance_facts(self) -> dict[str, object]:
+        """What the link has cost today; a limit of 0 is none."""
+        if self.allowance is None:
+            return {}
+        return {
+            "spent_bytes": self.allowance.spent_bytes,
+            "limit_bytes": self.allowance.limit_bytes,
+            "exhausted": self.allowance.exhausted,
         }

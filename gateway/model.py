@@ -70,7 +70,7 @@ class TimeQuality(IntEnum):
     SYNCHRONISED = 2  # the kernel said the clock was disciplined when it was read
 
 
-class Stamp(msgspec.Struct, frozen=True):
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """When something happened. Order is by seq; this is for people and for statistics."""
 
     boot: bytes  # 8 B: which boot of the gateway `uptime_ms` counts from
@@ -79,7 +79,7 @@ class Stamp(msgspec.Struct, frozen=True):
     quality: TimeQuality
 
 
-class Measurement(msgspec.Struct, frozen=True):
+class Measurement(msgspec.Struct, frozen=True, gc=False):
     """One SenML record (RFC 8428): a name within the device, a value, a SenML unit or none."""
 
     name: str
@@ -96,7 +96,7 @@ class Observation(msgspec.Struct, frozen=True):
     uptime_ms: int | None = None
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """An observation with its device, labels (room, resident, ...) and time."""
 
     kind: Kind
@@ -143,3 +143,13 @@ class Ack(msgspec.Struct, frozen=True):
     lane: Lane
     first: int
     last: int
+
+
+# What an Offer can say: that batches may come packed (`codec.encode_batch`).
+DEFLATE = "deflate"
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What a collector understands beyond the least; words that are not known mean nothing."""
+
+    understands: frozenset[str]

@@ -175,6 +175,12 @@ class Outbox:
             self._free(freed)
         return verdict
 
+    def ask_again(self) -> None:
+        """A collector came: what waits for a word may have reached nobody, so send it again now."""
+        self.outstanding.overdue()
+        self._ask_again_at_s = -inf
+        self.wake.set()
+
     def _free(self, freed_before: int) -> None:
         if self.outstanding.freed > freed_before:
             self._backlog.acknowledge(self.lane, self.outstanding.freed)

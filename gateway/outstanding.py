@@ -54,6 +54,7 @@ class Parcel:
     tries: int = 0
     sendings: int = 0  # tries that the broker did not refuse
     due_s: float = inf  # when its acknowledgement is overdue, on the caller's clock
+    packed: bool = False  # every sending so far went packed
 
 
 class Outstanding:
@@ -92,6 +93,10 @@ class Outstanding:
         self._parcels.append(parcel)
         return parcel
 
+    def find(self, first: int, last: int) -> Parcel | None:
+        """The batch of exactly these events."""
+        return next((p for p in self._parcels if (p.first, p.last) == (first, last)), None)
+
     def next_queued(self) -> Parcel | None:
         """The oldest batch that is to be sent at once."""
         return next((p for p in self._parcels if p.state is State.QUEUED), None)
@@ -128,6 +133,12 @@ class Outstanding:
         parcel.sendings -= 1
         self.landed(parcel, due_s)
 
+    def overdue(self) -> None:
+        """Every acknowledgement that is waited for counts as overdue."""
+        for parcel in self._parcels:
+            if parcel.state is State.WAITING:
+                parcel.due_s = -inf
+
     def requeue(self) -> None:
         """The link is lost: everything is to be sent again."""
         for parcel in self._parcels:
@@ -137,7 +148,7 @@ class Outstanding:
         """`first..last` is stored over there. Only what fits a sent batch exactly is taken."""
         if last <= self._freed:
             return Verdict.STALE
-        parcel = next((p for p in self._parcels if (p.first, p.last) == (first, last)), None)
+        parcel = self.find(first, last)
         if parcel is None or not parcel.sendings:
             return Verdict.NEVER_SENT
         if parcel.state is State.ACKNOWLEDGED:

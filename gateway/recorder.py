@@ -8,11 +8,14 @@ from gateway.codec import encode_event
 from gateway.model import Event, lane_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gateway.clock import Clock
     from gateway.journal import Journal, Receipt
     from gateway.model import Observation
+
+    # Told of an event that the journal accepted, and of its place there.
+    Watcher = Callable[[Event, int], None]
 
 
 class Recorder:
@@ -21,6 +24,14 @@ class Recorder:
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self._journal = journal
         self._clock = clock
+        self._watchers: list[Watcher] = []
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call back, in the event loop and at once, with every event the journal accepted.
+
+        A watcher only notes it: what devices have to say waits for none.
+        """
+        self._watchers.append(watcher)
 
     def record(
         self, observation: Observation, device: str, labels: Mapping[str, str] = {}
@@ -39,4 +50,7 @@ class Recorder:
             labels=dict(labels),
             detail=observation.detail,
         )
-        return self._journal.append(lane_of(observation.kind), encode_event(event))
+        receipt = self._journal.append(lane_of(observation.kind), encode_event(event))
+        for watcher in self._watchers:
+            watcher(event, receipt.seq)
+        return receipt

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
+from functools import cache
 from io import SEEK_CUR, BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +27,8 @@ MAX_TEXT = 256  # characters of any name, label or unit
 MAX_DETAIL = 32  # entries of a label or detail map
 _MAX_DEPTH = 6  # an event in a batch is 4 deep
 _INT_LIMIT = 2**63
-_ARRAY, _ONE_BYTE, _FOUR_BYTES = 4, 24, 26  # major type; heads with 1, 2 or 4 bytes of count
+MAJOR_BYTES, MAJOR_ARRAY = 2, 4
+_ONE_BYTE, _FOUR_BYTES = 24, 26  # heads with 1, 2 or 4 bytes of count
 
 
 def _refuse_tag(*_: Any) -> Any:
@@ -64,6 +66,12 @@ class Reader:
         """Offset of the next item."""
         return self._stream.tell()
 
+    @property
+    def major(self) -> int | None:
+        """Major type of the next item (RFC 8949, 3.1); None at the end."""
+        head = self._data[self.at : self.at + 1]
+        return head[0] >> 5 if head else None
+
     def next(self) -> Any:
         """The next item."""
         try:
@@ -77,7 +85,7 @@ class Reader:
         """Step into an array; how many items it has."""
         head = self._data[self.at : self.at + 5]
         small = head[0] & 0x1F if head else 0
-        if not head or head[0] >> 5 != _ARRAY or small > _FOUR_BYTES:
+        if self.major != MAJOR_ARRAY or small > _FOUR_BYTES:
             raise DecodeError(f"{what} is not an array")
         width = 0 if small < _ONE_BYTE else 1 << (small - _ONE_BYTE)
         if len(head) < 1 + width:
@@ -109,8 +117,10 @@ def expect(item: Any, kind: type, what: str) -> Any:
 def keyed(item: Any, known: frozenset[int], what: str) -> dict[int, Any]:
     """A map with known integer keys; to Python `True` and `1.0` would be the key 1, too."""
     fields: dict[int, Any] = expect(item, dict, what)
-    if not fields.keys() <= known or not {*map(type, fields)} <= {int}:
-        raise DecodeError(f"{what} with keys {sorted(map(repr, fields))}, not of {sorted(known)}")
+    for key in fields:  # a loop: this is asked for each map of each event that comes in
+        if type(key) is not int or key not in known:
+            keys = sorted(map(repr, fields))
+            raise DecodeError(f"{what} with keys {keys}, not of {sorted(known)}")
     return fields
 
 
@@ -143,12 +153,16 @@ def raw(item: Any, length: int, what: str) -> bytes:
 
 def enum(kinds: type[E], item: Any, what: str) -> E:
     """A member of an enumeration, by its number."""
-    try:
-        if type(item) is int:
-            return kinds(item)
-    except ValueError:
-        pass
+    if type(item) is int:
+        member: E | None = _members(kinds).get(item)
+        if member is not None:
+            return member
     raise DecodeError(f"{what} is {item!r:.40}, not one of {[int(k) for k in kinds]}")
+
+
+@cache
+def _members(kinds: type[IntEnum]) -> dict[int, Any]:
+    return {int(member): member for member in kinds}
 
 
 def scalar(item: Any, what: str) -> Scalar:

@@ -11,6 +11,9 @@ PEM = serialization.Encoding.PEM
 LOOPBACK = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
 
 
+HOUR = datetime.timedelta(hours=1)
+
+
 class Authority:
     """A certificate authority that lives as long as a test."""
 
@@ -21,12 +24,19 @@ class Authority:
         self.subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         self.ca = self._write(name, self._build(self.subject, self.key, ca=True), self.key)[0]
 
-    def issue(self, name: str, *alternatives) -> tuple[str, str]:
+    def issue(self, name: str, *alternatives, since=-HOUR, until=HOUR) -> tuple[str, str]:
+        """Certificate and key, valid from `since` to `until`, both counted from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        return self._write(name, self._build(subject, key, *alternatives), key)
+        built = self._build(subject, key, *alternatives, since=since, until=until)
+        return self._write(name, built, key)
 
-    def _build(self, subject, key, *alternatives, ca: bool = False):
+    def alone(self, *alternatives) -> tuple[str, str]:
+        """A certificate that nobody signed but its own key."""
+        built = self._build(self.subject, self.key, *alternatives)
+        return self._write(f"{self.name}-alone", built, self.key)
+
+    def _build(self, subject, key, *alternatives, ca: bool = False, since=-HOUR, until=HOUR):
         now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateBuilder()
@@ -34,8 +44,8 @@ class Authority:
             .issuer_name(self.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
+            .not_valid_before(now + since)
+            .not_valid_after(now + until)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         )
         if alternatives:
@@ -44,6 +54,7 @@ class Authority:
 
     def _write(self, name, certificate, key) -> tuple[str, str]:
         cert, private = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        private.touch(mode=0o600)  # hearth refuses a key that everybody can read
         cert.write_bytes(certificate.public_bytes(PEM))
         none = serialization.NoEncryption()
         private.write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, none))

@@ -30,6 +30,7 @@ FLOORS = {
     0: ["gateway", "gateway.errors", "gateway.model", "gateway.clock"],
     1: [
         "gateway.strict",
+        "gateway.deflate",
         "gateway.codec",
         "gateway.settings",
         "gateway.backoff",
@@ -51,6 +52,11 @@ FLOORS = {
         "gateway.outstanding",
         "gateway.outbox",
         "gateway.pace",
+        "gateway.crew",
+        "gateway.packing",
+        "gateway.allowance",
+        "gateway.steadiness",
+        "gateway.incoming",
         "gateway.commands",
         "gateway.forwarder",
         "gateway.health",
@@ -62,6 +68,7 @@ FLOORS = {
         "gateway.household",
         "gateway.supervision",
         "gateway.overrides",
+        "gateway.mirror",
     ],
     6: [
         "gateway.supervisor",
@@ -69,8 +76,9 @@ FLOORS = {
         "gateway.control",
         "gateway.notify",
         "gateway.doctor",
+        "gateway.metrics",
     ],
-    7: ["gateway.daemon"],
+    7: ["gateway.assembly", "gateway.daemon"],
     8: ["gateway.cli"],
 }
 FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
@@ -84,13 +92,23 @@ SOLE_IMPORTERS = {
     "dbus_fast": ["drivers/ble/bluez.py"],  # what bleak itself stands on
     "gpiod": ["drivers/gpio/"],
     "serialx": ["drivers/bus/link.py"],
-    "cryptography": ["drivers/bthome/cipher.py", "gateway/commands/signature.py"],
+    "cryptography": [
+        "drivers/bthome/cipher.py",
+        "gateway/commands/signature.py",
+        "gateway/uplink/hints.py",
+    ],
     "bumble": ["drivers/sim/", "gateway/cli/demo/"],
     "amqtt": ["drivers/sim/"],
-    "psycopg": ["collector/"],
-    "sqlite3": ["collector/", "gateway/cli/demo/"],
+    "psycopg": ["collector/storage/postgres.py"],
+    "sqlite3": [
+        "collector/storage/sqlite.py",
+        "collector/storage/checkpoint.py",
+        "gateway/cli/demo/",
+    ],
     "ctypes": ["gateway/clock.py"],
     "dateutil": ["gateway/reminders/rule.py"],
+    "prometheus_client": ["gateway/metrics/", "collector/metrics.py"],
+    "aiohttp": ["collector/outputs/webhook.py"],
 }
 # Floors 0 to 2 need nothing else from outside the standard library.
 LOW_FLOORS_THIRD_PARTY = {"cbor2", "msgspec"}
@@ -404,7 +422,7 @@ def declared(path: str) -> set[str]:
     if within(path, ["drivers/sim/", "gateway/cli/demo/"]):
         return found[""] | found["sim"]
     if within(path, ["collector/"]):
-        return found[""] | found["postgres"]
+        return found[""] | found["postgres"] | found["webhook"]
     return found[""]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
+import tracemalloc
+import zlib
 
 import cbor2
 import pytest
@@ -16,19 +19,21 @@ from gateway.codec import (
     decode_ack,
     decode_batch,
     decode_event,
+    decode_offer,
     encode_ack,
     encode_batch,
     encode_event,
+    encode_offer,
     gap_of,
     observe_gap,
 )
 from gateway.errors import DecodeError, UnknownVersion
-from gateway.model import Ack, Batch, Event, Kind, Lane, Measurement, Stamp, TimeQuality
+from gateway.model import Ack, Batch, Event, Kind, Lane, Measurement, Offer, Stamp, TimeQuality
 
 STAMP = Stamp(b"bootboot", 5, 6, TimeQuality.UNKNOWN)
 EVENT = {0: 2, 1: "m", 2: b"bootboot", 3: 5, 4: 6, 5: 0}
 JOURNAL = bytes(range(16))
-DECODERS = (decode_event, decode_batch, decode_ack)
+DECODERS = (decode_event, decode_batch, decode_ack, decode_offer)
 
 
 def encoded(event: Event) -> bytes:
@@ -56,6 +61,16 @@ def test_batches_come_back_with_the_very_bytes_of_their_events(batch):
     decoded, inside = decode_batch(encode_batch(batch))
     assert decoded == batch
     assert inside == tuple(decode_event(payload) for payload in batch.events)
+
+
+@given(batches(payloads))
+def test_packed_batches_come_back_alike(batch):
+    assert decode_batch(encode_batch(batch, packed=True)) == decode_batch(encode_batch(batch))
+
+
+@given(st.frozensets(texts, max_size=32))
+def test_offers_come_back(words):
+    assert decode_offer(encode_offer(Offer(words))) == Offer(words)
 
 
 @given(acks)
@@ -522,3 +537,72 @@ def test_only_gap_events_tell_of_gaps():
 def test_an_ack_names_what_it_frees():
     ack = decode_ack(bytes.fromhex("8501 50000102030405060708090a0b0c0d0e0f 01 05 1864"))
     assert ack == Ack(JOURNAL, Lane.ROUTINE, 5, 100)
+
+
+# --- packed batches -----------------------------------------------------------------------------
+
+PACKED_HEAD = b"\x86" + cbor2.dumps([1, "g", JOURNAL, 1, 1])[1:]
+
+
+def packed_as(data: bytes) -> bytes:
+    return PACKED_HEAD + cbor2.dumps(data)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked():
+    bomb = packed_as(zlib.compress(bytes(500 << 20), 9))
+    assert len(bomb) > codec.MAX_BATCH_BYTES  # half a GB, and too large even packed
+    small = packed_as(zlib.compress(bytes(200 << 20), 9))
+    assert len(small) < codec.MAX_BATCH_BYTES
+    tracemalloc.start()
+    try:
+        for data in (bomb, small):
+            with pytest.raises(DecodeError, match="bytes"):
+                decode_batch(data)
+        assert tracemalloc.get_traced_memory()[1] < 4 * codec.MAX_BATCH_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_largest_that_unpacks_is_a_whole_batch():
+    body = encode_event(Event(Kind.CALL, "b", STAMP))
+    count = 8000
+    events = b"\x99" + count.to_bytes(2, "big") + body * count
+    assert len(events) <= codec.MAX_BATCH_BYTES
+    assert len(decode_batch(packed_as(zlib.compress(events)))[1]) == count
+    padded = events + bytes(codec.MAX_BATCH_BYTES + 1 - len(events))
+    with pytest.raises(DecodeError, match="when unpacked"):
+        decode_batch(packed_as(zlib.compress(padded)))
+
+
+@pytest.mark.parametrize(
+    "bent",
+    [
+        b"",
+        b"x",
+        zlib.compress(b"\x80"),
+        zlib.compress(b"\x81" + cbor2.dumps(EVENT))[:-1],
+        zlib.compress(b"\x81" + cbor2.dumps(EVENT)) + b"x",
+        zlib.compress(b"\x81" + cbor2.dumps(EVENT) + b"x"),
+        zlib.compress(cbor2.dumps(zlib.compress(b"\x81" + cbor2.dumps(EVENT)))),
+        zlib.compress(b"\x81" * 100_000),
+    ],
+    ids=["empty", "no zlib", "no event", "cut", "tail", "tail inside", "packed twice", "nested"],
+)
+def test_what_is_not_one_packed_array_is_refused(bent):
+    with pytest.raises(DecodeError):
+        decode_batch(packed_as(bent))
+
+
+def test_nothing_follows_what_is_packed():
+    good = packed_as(zlib.compress(b"\x81" + cbor2.dumps(EVENT)))
+    assert len(decode_batch(good)[1]) == 1
+    with pytest.raises(DecodeError, match="after the end"):
+        decode_batch(good + b"\x00")
+
+
+@given(st.binary(max_size=200), st.integers(0, 199), st.integers(0, 7))
+def test_bent_packed_batches_raise_nothing_else(data, at, bit):
+    packed = bytearray(packed_as(zlib.compress(b"\x81" + cbor2.dumps(EVENT) + data)))
+    packed[at % len(packed)] ^= 1 << bit
+    with contextlib.suppress(DecodeError):
+        decode_batch(bytes(packed))

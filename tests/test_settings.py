@@ -24,6 +24,8 @@ from gateway.settings import (
     DeviceSettings,
     GatewaySettings,
     JournalSettings,
+    MetricsSettings,
+    MirrorSettings,
     RemindersSettings,
     SupervisionSettings,
     UplinkSettings,
@@ -93,6 +95,8 @@ def test_what_the_example_leaves_out_are_the_defaults():
     assert (told.gateway, told.journal, told.control) == (read.gateway, read.journal, read.control)
     assert (told.calls, told.supervision) == (read.calls, read.supervision)
     assert (told.announce, told.reminders) == (read.announce, read.reminders)
+    assert (told.mirror, told.metrics) == (read.mirror, read.metrics)
+    assert (told.mirror, told.metrics) == (MirrorSettings(), MetricsSettings())
     assert (empty, told.buses) == (read.uplink, read.buses)
     for full, short in zip(plan(told), plan(read), strict=True):
         assert full.options == short.options
@@ -109,6 +113,8 @@ def test_what_the_example_leaves_out_are_the_defaults():
         SupervisionSettings,
         AnnounceSettings,
         RemindersSettings,
+        MirrorSettings,
+        MetricsSettings,
         BusSettings,
     ],
 )
@@ -326,6 +332,69 @@ def test_a_password_in_the_url_is_not_repeated():
     assert "secret" not in str(caught.value)
 
 
+# --- the mirror and the figures ------------------------------------------------------------------
+
+
+def test_both_are_off_unless_they_are_asked_for():
+    read = parse(SOUND)
+    assert read.mirror.broker(read.uplink) is None
+    assert read.metrics.address is None
+
+
+def test_the_mirror_goes_to_the_broker_of_the_uplink_or_to_its_own():
+    read = parse(SOUND + '[mirror]\nurl = "uplink"\nhome_assistant = true')
+    assert read.mirror.broker(read.uplink) is read.uplink
+    own = '[mirror]\nurl = "mqtt://localhost:1884"\nusername = "a"\npassword_file = "b"\n'
+    read = parse(SOUND + own)
+    broker = read.mirror.broker(read.uplink)
+    assert broker is not None
+    assert (broker.address, broker.username) == (("localhost", 1884), "a")
+
+
+@pytest.mark.parametrize(
+    ("section", "keys", "fault"),
+    [
+        ("mirror", 'url = "http://h"', "mirror.url: must be mqtts://HOST"),
+        ("mirror", 'url = "mqtt://192.0.2.7"', "mirror.url: plaintext to another machine"),
+        ("mirror", 'url = "mqtts://u:p@h"', "mirror.url: no user or password here"),
+        ("mirror", 'url = "mqtts://h"\ncert = "a"', "mirror.cert: cert and key go together"),
+        ("mirror", 'url = "uplink"\nca = "a"', 'mirror.ca: url = "uplink" goes by the same key'),
+        ("mirror", 'url = "uplink"\nallow_plaintext = true', "mirror.allow_plaintext: url ="),
+        ("mirror", "home_assistant = true", "mirror.home_assistant: nothing is mirrored without"),
+        ("mirror", 'max_batch = "1 KiB"', "mirror.max_batch: unknown key"),
+        ("mirror", 'discovery_prefix = "a/#"', "mirror.discovery_prefix: Expected str matching"),
+        ("mirror", 'discovery_prefix = ""', "mirror.discovery_prefix: Expected str matching"),
+        ("metrics", 'listen = "0.0.0.0:9464"', "metrics.listen: other machines could ask"),
+        ("metrics", 'listen = "[::]:9464"', "metrics.listen: other machines could ask"),
+        ("metrics", 'listen = "localhost.evil.example:1"', "metrics.listen: other machines"),
+        ("metrics", 'listen = "9464"', "metrics.listen: '9464' is no HOST:PORT"),
+        ("metrics", 'listen = ":9464"', "is no HOST:PORT"),
+        ("metrics", 'listen = "localhost"', "is no HOST:PORT"),
+        ("metrics", 'listen = "localhost:0"', "is no HOST:PORT"),
+        ("metrics", 'listen = "localhost:99999"', "out of range"),
+        ("metrics", 'listen = "http://localhost:1"', "metrics.listen: "),
+        ("metrics", 'listen = "u@localhost:1"', "is no HOST:PORT"),
+        ("metrics", 'listen = "localhost:1/metrics"', "is no HOST:PORT"),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_unsound_mirrors_and_figures(section, keys, fault):
+    assert fault in "\n".join(faults_of(f"{SOUND}[{section}]\n{keys}\n"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "address"),
+    [
+        ('listen = "127.0.0.1:9464"', ("127.0.0.1", 9464)),
+        ('listen = "localhost:1"', ("localhost", 1)),
+        ('listen = "[::1]:9464"', ("::1", 9464)),
+        ('listen = "0.0.0.0:9464"\nallow_remote = true', ("0.0.0.0", 9464)),
+    ],
+)
+def test_sound_figures(keys, address):
+    assert parse(f"{SOUND}[metrics]\n{keys}\n").metrics.address == address
+
+
 # --- sizes --------------------------------------------------------------------------------------
 
 
@@ -370,7 +439,8 @@ def test_bounds_hold_for_those_who_use_the_sizes():
 
 keys = st.sampled_from(
     ["id", "url", "path", "quota", "commit_interval", "port", "parity", "stopbits", "driver", "bus",
-     "room", "max_batch", "keepalive", "cert", "allow_plaintext", "unit", "uplink", "é", "a b"]
+     "room", "max_batch", "keepalive", "cert", "allow_plaintext", "unit", "uplink", "listen", "home_assistant",
+     "discovery_prefix", "é", "a b"]
 )  # fmt: skip
 leaves = st.one_of(
     st.booleans(),
@@ -380,14 +450,29 @@ leaves = st.one_of(
     st.dates(),
     st.datetimes(),
     st.times(),
-    st.sampled_from(["mqtts://h", "mqtt://h", "mqtts://[", "16 KiB", "b", "N", "x" * 300]),
+    st.sampled_from(
+        [
+            "mqtts://h",
+            "mqtt://h",
+            "uplink",
+            "127.0.0.1:1",
+            "[::1:5",
+            "mqtts://[",
+            "16 KiB",
+            "b",
+            "N",
+            "x" * 300,
+        ]
+    ),
 )
 values = st.recursive(
     leaves,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
     max_leaves=8,
 )
-sections = st.sampled_from(["gateway", "journal", "uplink", "control", "bus", "device", "jurnal"])
+sections = st.sampled_from(
+    ["gateway", "journal", "uplink", "control", "mirror", "metrics", "bus", "device", "jurnal"]
+)
 tables = st.dictionaries(
     sections,
     st.dictionaries(keys, values, max_size=5)

@@ -76,3 +76,16 @@ def test_open_calls_and_test_mode_are_said():
     assert "CALL c0badcafe call-bedroom: delivered\n" in page
     assert "CALL c00000001 call-bath: not stored yet\n" in page
     assert "TEST MODE" in page
+
+
+def test_a_mirror_is_told_of_where_there_is_one():
+    well = {
+        "connected": True, "queued": 0, "published": 12, "refused": 0, "dropped": 0,
+        "last_error": "",
+    }  # fmt: skip
+    assert "mirror" not in _page(status())
+    assert "mirror: connected  published 12\n" in _page(status() | {"mirror": well})
+    ill = well | {"connected": False, "dropped": 3, "refused": 1, "last_error": "no broker"}
+    assert ("mirror: NOT CONNECTED  published 12  DROPPED 3  REFUSED 1  (no broker)\n") in _page(
+        status() | {"mirror": ill}
+    )

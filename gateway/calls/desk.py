@@ -148,7 +148,13 @@ class CallDesk:
     def snapshot(self) -> list[dict[str, object]]:
         """The open calls, for `hearth status`."""
         return [
-            {"call": call.id, "device": call.device, "state": call.state, "presses": call.presses}
+            {
+                "call": call.id,
+                "device": call.device,
+                "state": call.state,
+                "presses": call.presses,
+                "test": call.test,
+            }
             for call in self._calls.values()
         ]
 

@@ -26,6 +26,7 @@ COMMANDS = (
     "test",
     "journal",
     "collect",
+    "fleet",
     "send",
     "keys",
     "phrases",

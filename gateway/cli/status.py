@@ -39,6 +39,10 @@ def _page(status: dict[str, Any]) -> str:
         else text("NOT CONNECTED", "未连接") + f" ({uplink.get('last_error') or '-'})"
     )
     lines.append(f"{text('uplink', '上行')}: {state}")
+    if today := uplink.get("today"):
+        lines.append(f"{text('traffic today', '今日流量')}: {_today(today)}")
+    if "mirror" in status:
+        lines.append(f"{text('mirror', '镜像')}: {_mirror(status['mirror'])}")
     lines += [_call(call) for call in status["calls"]]
     if status["testing"]:
         lines.append(text("TEST MODE: calls are marked as tests", "测试模式：呼叫标记为测试"))
@@ -49,6 +53,31 @@ def _page(status: dict[str, Any]) -> str:
     for name, device in status["devices"].items():
         lines.append(f"{name:<20} {device['state']:<8} {device['reason']}".rstrip())
     return "\n".join(lines)
+
+
+def _today(today: dict[str, Any]) -> str:
+    spent = size(today["spent_bytes"])
+    if not today["limit_bytes"]:
+        return spent
+    words = text(
+        f"{spent} of {size(today['limit_bytes'])}", f"{spent}，限额 {size(today['limit_bytes'])}"
+    )
+    held = text("SPENT: readings wait, calls go", "已用完：读数等待，呼叫照常发送")
+    return f"{words}  {held}" if today["exhausted"] else words
+
+
+def _mirror(mirror: dict[str, Any]) -> str:
+    words = [
+        text("connected", "已连接") if mirror["connected"] else text("NOT CONNECTED", "未连接")
+    ]
+    words.append(f"{text('published', '已发布')} {mirror['published']}")
+    if mirror["dropped"]:
+        words.append(f"{text('DROPPED', '已丢弃')} {mirror['dropped']}")
+    if mirror["refused"]:
+        words.append(f"{text('REFUSED', '被拒绝')} {mirror['refused']}")
+    if mirror["last_error"]:
+        words.append(f"({mirror['last_error']})")
+    return "  ".join(words)
 
 
 def _call(call: dict[str, Any]) -> str:

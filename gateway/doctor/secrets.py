@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.errors import SettingsError
-from gateway.finding import Finding, Level, Words, fault, ok
-from gateway.uplink.credentials import password_of, tls_context_of
+from gateway.finding import Finding, Level, Words, fault, fault_of, ok
+from gateway.uplink.credentials import password_of, path_of, tls_context_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +20,7 @@ _SECRET = {"ca": False, "cert": False, "key": True, "password_file": True}
 def look_at_files(settings: UplinkSettings) -> list[Finding]:
     """Each file that is named; if each is there, whether their contents will do."""
     named = {key: str(getattr(settings, key)) for key in _SECRET if getattr(settings, key)}
-    found = [_file(key, Path(name)) for key, name in named.items()]
+    found = [_file(key, name) for key, name in named.items()]
     faults = [it for it in found if it is not None]
     if not faults:
         faults = [*_contents(settings, password_of), *_contents(settings, tls_context_of)]
@@ -31,8 +30,12 @@ def look_at_files(settings: UplinkSettings) -> list[Finding]:
     return [ok(f"files are as they must be: {names}", f"文件无误：{names}", about="uplink")]
 
 
-def _file(key: str, path: Path) -> Finding | None:
+def _file(key: str, name: str) -> Finding | None:
     about = f"uplink.{key}"
+    try:
+        path = path_of(about, name)
+    except SettingsError as error:
+        return fault_of(error, about=about)
     try:
         with path.open("rb"):
             mode = path.stat().st_mode

@@ -31,20 +31,24 @@ from gateway.uplink.port import (
     Will,
     ack_topic,
     down_topic,
+    offer_topic,
     reply_topic,
     state_topic,
     up_topic,
 )
+from gateway.uplink.traffic import Traffic
 
 __all__ = [
     "TOPIC_ROOT",
     "Message",
     "MqttUplink",
     "Session",
+    "Traffic",
     "Uplink",
     "Will",
     "ack_topic",
     "down_topic",
+    "offer_topic",
     "reply_topic",
     "state_topic",
     "up_topic",

@@ -18,6 +18,7 @@ from gateway.errors import UplinkLost
 from gateway.uplink.inbox import Arrived, Inbox
 from gateway.uplink.port import Message
 from gateway.uplink.pubacks import Pubacks
+from gateway.uplink.traffic import Traffic, traffic_of
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client as PahoClient
@@ -75,6 +76,7 @@ class Client(aiomqtt.Client):
         self.max_payload = MAX_PACKET_BYTES - PACKET_ALLOWANCE
         self.pubacks = Pubacks(window)
         self.inbox = Inbox()
+        self._traffic = Traffic()
         self._lost: UplinkLost | None = None
         self._connect_error: OSError | None = None
 
@@ -121,6 +123,15 @@ class Client(aiomqtt.Client):
         if self._lost is not None:
             raise UplinkLost(self._lost.what, where=self._where) from self._lost
 
+    def traffic(self) -> Traffic:
+        """What the connection has cost so far."""
+        self._count(self._client.socket())
+        return self._traffic
+
+    def _count(self, sock: Any) -> None:
+        if isinstance(sock, socket.socket) and sock.fileno() >= 0:
+            self._traffic = traffic_of(sock) or self._traffic
+
     def _client_connect(self) -> None:
         try:
             super()._client_connect()
@@ -149,6 +160,10 @@ class Client(aiomqtt.Client):
         number = sock.fileno()
         if number >= 0 and self._client.socket() is sock:
             self._loop.add_writer(number, self._client.loop_write)
+
+    def _on_socket_close(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        self._count(sock)  # the last moment at which the kernel knows
+        super()._on_socket_close(client, userdata, sock)
 
     def _on_connect(
         self,

@@ -4,38 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import socket
-import ssl
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import aiomqtt
 
 from gateway.errors import PublishRefused, UplinkLost
 from gateway.uplink.client import CONNECT_TIMEOUT_S, Client, reason_code_of
 from gateway.uplink.credentials import password_of, tls_context_of
+from gateway.uplink.hints import Hints
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.settings import UplinkSettings
+    from gateway.settings import BrokerSettings
     from gateway.uplink.port import Message, Session, Will
+    from gateway.uplink.traffic import Traffic
 
 # mosquitto's default for messages in flight (max_inflight_messages); more would wait in the broker.
 WINDOW = 20
 # A broker that took the connection and does not answer MQTT 5 in this time may not speak it.
 FALL_BACK_AFTER_S = 3.0
-_DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
-_BAD_CREDENTIALS = frozenset({0x86, 0x87})
 _SUBACK_FAILURE = 0x80  # MQTT 3.1.1, 3.9.3; of MQTT 5 all from there on are
 
 
 class MqttUplink:
-    """Sessions with the broker of `[uplink]`.
+    """Sessions with one broker.
 
     Args:
-        settings: the table `[uplink]`.
+        settings: the table that names it: `[uplink]` or `[mirror]`.
         client_id: the MQTT client identifier; a stable one lets the broker drop a half-open
             predecessor. Empty: the broker, or paho, picks one.
         will: what the broker publishes, retained, when a session ends.
@@ -44,13 +40,14 @@ class MqttUplink:
 
     def __init__(
         self,
-        settings: UplinkSettings,
+        settings: BrokerSettings,
         *,
         client_id: str = "",
         will: Will | None = None,
         window: int = WINDOW,
     ) -> None:
         self._settings = settings
+        self._hints = Hints(settings)
         self._client_id = client_id
         self._will = will
         self._window = window
@@ -93,16 +90,16 @@ class MqttUplink:
             except (aiomqtt.MqttError, OSError) as error:
                 if more and client.version_refused(error):
                     continue
-                raise _lost(self._settings.url, error) from error
+                raise await self._lost(error) from error
             self._version = version
             return client
         raise UplinkLost("the broker speaks neither MQTT 5 nor 3.1.1", where=self._settings.url)
 
     async def _client(self, version: aiomqtt.ProtocolVersion, timeout_s: float) -> Client:
-        settings, url = self._settings, urlsplit(self._settings.url)
+        settings, (host, port) = self._settings, self._settings.address
         return Client(
-            url.hostname or "",
-            url.port or _DEFAULT_PORTS[url.scheme],
+            host,
+            port,
             window=self._window,
             timeout=timeout_s,
             identifier=self._client_id or None,
@@ -113,6 +110,10 @@ class MqttUplink:
             keepalive=settings.keepalive,
             will=self._will,
         )
+
+    async def _lost(self, error: Exception) -> UplinkLost:
+        hint = await self._hints.of(error, reason_code_of(error))
+        return UplinkLost(f"no connection: {error}", where=self._settings.url, hint=hint)
 
 
 class MqttSession:
@@ -135,6 +136,11 @@ class MqttSession:
     def dropped(self) -> int:
         """Messages that came in beyond the bound of the inbox."""
         return self._client.inbox.dropped
+
+    @property
+    def traffic(self) -> Traffic:
+        """What the connection has cost so far."""
+        return self._client.traffic()
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish with QoS 1; returns on PUBACK."""
@@ -179,25 +185,3 @@ class MqttSession:
         while True:
             for message in await self.receive(1):
                 yield message
-
-
-def _lost(url: str, error: Exception) -> UplinkLost:
-    return UplinkLost(f"no connection: {error}", where=url, hint=_hint(error))
-
-
-def _hint(error: Exception) -> str:
-    if reason_code_of(error) in _BAD_CREDENTIALS:
-        return "the broker does not know this client; look at username, password_file, cert"
-    if getattr(error, "errno", None) == errno.ECONNREFUSED:
-        return "nobody listens there; is the broker running, is the port right?"
-    hints = (hint for kind, hint in _HINTS.items() if isinstance(error, kind))
-    return next(hints, "is the broker reachable from here?")
-
-
-# The narrower error first: each is also one of those after it that it derives from.
-_HINTS: dict[type[Exception], str] = {
-    ssl.SSLCertVerificationError: "its certificate must be signed by `ca` and name the host",
-    ssl.SSLError: "does it speak TLS on this port, and does it ask for a client certificate?",
-    socket.gaierror: "the broker's name does not resolve; look at the name and at DNS",
-    aiomqtt.MqttError: "it took the connection but gives no answer; does it want TLS?",
-}

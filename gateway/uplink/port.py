@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from gateway.model import Lane
+    from gateway.uplink.traffic import Traffic
 
 TOPIC_ROOT = "hearth/v1"
 
@@ -21,6 +22,11 @@ def up_topic(gateway: str, lane: Lane) -> str:
 def ack_topic(gateway: str) -> str:
     """Where the collector acknowledges."""
     return f"{TOPIC_ROOT}/{gateway}/ack"
+
+
+def offer_topic() -> str:
+    """Where collectors retain what they understand, for every gateway."""
+    return f"{TOPIC_ROOT}/collector"
 
 
 def state_topic(gateway: str) -> str:
@@ -68,6 +74,11 @@ class Session(Protocol):
     @property
     def dropped(self) -> int:
         """Messages that came in faster than they were received, beyond the bound of the inbox."""
+        ...
+
+    @property
+    def traffic(self) -> Traffic:
+        """What the connection has cost so far; the last known count when it is lost."""
         ...
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:

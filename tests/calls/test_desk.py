@@ -49,7 +49,7 @@ async def test_a_second_path_is_asked_when_nobody_can_be_told(tmp_path):
             assert message.text == f"{DEVICE} calls"
             message.failed("no signal")
             assert (await rig.told("not_texted"))["reason"] == "no signal"
-            assert rig.signs.state is CallState.UNDELIVERED
+            await rig.until(CallState.UNDELIVERED)
             (await rig.desk.texts.next()).sent()
         await rig.until(CallState.TEXTED)
         assert await rig.told("texted")

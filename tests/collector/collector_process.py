@@ -1,6 +1,8 @@
 """A collector in a process of its own, for tests that kill it.
 
-collector_process.py URL DATABASE [die-before-commit | die-after-commit]
+collector_process.py BROKER STORE [die-before-commit | die-after-commit]
+
+STORE is the URL of a store, or the path of a SQLite file.
 """
 
 import asyncio
@@ -33,8 +35,8 @@ class Mortal:
 
 
 def main() -> None:
-    url, database, *when = sys.argv[1:]
-    store = open_store(f"sqlite://{database}")
+    url, store_url, *when = sys.argv[1:]
+    store = open_store(f"sqlite://{store_url}" if store_url.startswith("/") else store_url)
     if when:
         store = Mortal(store, when[0])
     asyncio.run(Collector(UplinkSettings(url=url), store).run())

@@ -20,7 +20,7 @@ from brokers import (
 )
 
 from collector.service import Collector
-from collector.sqlite import SqliteStore
+from collector.store import open_store
 from drivers.sim.broker import Broker
 from gateway.codec import encode_batch, encode_event, observe_gap
 from gateway.errors import StoreError, UplinkError
@@ -41,7 +41,7 @@ async def broker():
 
 @pytest.fixture
 def store(tmp_path):
-    store = SqliteStore(str(tmp_path / "events.db"))
+    store = open_store(f"sqlite://{tmp_path}/events.db")
     yield store
     store.close()
 
@@ -228,7 +228,7 @@ async def test_a_store_that_refuses_for_a_while(broker, store):
 
 async def test_collectors_on_one_shared_subscription(broker, store, tmp_path):
     backlog = MemoryBacklog()
-    other = SqliteStore(str(tmp_path / "events.db"))  # the same file
+    other = open_store(f"sqlite://{tmp_path}/events.db")  # the same file
     forwarder = Forwarder(GATEWAY, settings_for(broker), (backlog,))
     collectors = [Collector(settings_for(broker), s, share="c") for s in (store, other)]
     async with running(*collectors, forwarder):
@@ -239,6 +239,43 @@ async def test_collectors_on_one_shared_subscription(broker, store, tmp_path):
     assert all(collector.counters["stored"] for collector in collectors)
     (book,) = store.books()
     assert (book.stored, book.balanced) == (4000, True)
+
+
+async def test_large_batches_go_packed_where_both_sides_agree(broker, store):
+    backlog = MemoryBacklog()
+    forwarder = Forwarder(GATEWAY, settings_for(broker), (backlog,))
+    collector = Collector(settings_for(broker), store)
+    async with running(collector):
+        await until(lambda: collector.connected)
+        async with running(forwarder):
+            await until(lambda: forwarder._packing._understood)
+            size = sum(len(payload_of(n)) for n in range(3000))
+            fill(backlog, R, 3000)
+            assert await forwarder.drain(20)
+            await until(lambda: forwarder.counters["wire_bytes_sent"] > 0)
+        counters = forwarder.counters
+    assert counters["batches_packed"] >= counters["batches_sent"] - 1
+    assert counters["bytes_sent"] < counters["wire_bytes_sent"] < size / 2
+    assert counters["wire_bytes_received"] > 0
+    (book,) = store.books()
+    assert (book.stored, book.duplicates, book.balanced) == (3000, 0, True)
+
+
+async def test_a_broker_that_keeps_the_offer_costs_only_compression(store, tmp_path):
+    acl = tmp_path / "acl"
+    acl.write_text(f"topic readwrite hearth/v1/{GATEWAY}/#\n")  # and not hearth/v1/collector
+    acl.chmod(0o600)
+    backlog = MemoryBacklog()
+    async with Broker(listener=f"allow_anonymous true\nacl_file {acl}") as broker:
+        forwarder = Forwarder(GATEWAY, settings_for(broker), (backlog,))
+        collector = Collector(settings_for(broker), store)
+        async with running(collector, forwarder):
+            await until(lambda: collector.connected and forwarder.connected)
+            fill(backlog, R, 500)
+            assert await forwarder.drain(20)
+    assert forwarder.counters["batches_packed"] == 0
+    assert collector.counters["offers_refused"] >= 1
+    assert store.books()[0].stored == 500
 
 
 async def test_two_gateways_are_kept_apart(broker, store):

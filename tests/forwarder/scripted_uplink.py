@@ -6,7 +6,7 @@ import contextlib
 from gateway.codec import MAX_BATCH_BYTES, decode_batch, encode_ack
 from gateway.errors import UplinkLost
 from gateway.model import Ack, Batch
-from gateway.uplink import Message, ack_topic
+from gateway.uplink import Message, Traffic, ack_topic
 
 
 class ScriptedSession:
@@ -17,6 +17,7 @@ class ScriptedSession:
         self.window = uplink.window
         self.max_payload = uplink.max_payload
         self.dropped = 0
+        self.traffic = Traffic()
         self.topics: list[str] = []
 
     async def publish(self, topic, payload, *, retain=False):

@@ -163,7 +163,7 @@ def test_no_bytes_are_an_acknowledgement_by_chance(data):
     async def story():
         rig = Rig()
         rig.forwarder._outboxes[JOURNAL, R].outstanding.add(1, 5)
-        verdict = rig.forwarder._judge(data)
+        verdict = rig.forwarder._incoming.judge(data)
         assert verdict in {"malformed", "unknown_version", "wrong_journal", "never_sent"}
 
     asyncio.run(story())
@@ -464,7 +464,7 @@ class Echo:
 def with_commands(**changes):
     rig = Rig(**changes)
     settings = UplinkSettings(url="mqtt://127.0.0.1", ack_timeout=60.0)
-    rig.forwarder = Forwarder(GATEWAY, settings, (rig.backlog,), rig.uplink, Echo())
+    rig.forwarder = Forwarder(GATEWAY, settings, (rig.backlog,), rig.uplink, commands=Echo())
     return rig
 
 
@@ -501,3 +501,59 @@ async def test_a_subscription_to_commands_that_is_refused_keeps_no_event_back(mo
         assert await rig.forwarder.drain(5)
         assert rig.forwarder.counters["commands_not_subscribed"] == 1
         assert rig.forwarder.counters["sessions_failed"] == 0
+
+
+async def test_a_call_that_nobody_confirms_goes_over_another_connection(monkeypatch):
+    """The link is half open: what is sent vanishes, and no ping is due for minutes."""
+    monkeypatch.setattr(forwarder_module, "CALL_PATIENCE_FIRST_S", 0.1)
+    uplink = ScriptedUplink(GATEWAY)
+    vanished = asyncio.Event()
+
+    async def first_session_is_dead(topic, payload):
+        if len(uplink.sessions) == 1 and "/up/" in topic:
+            await vanished.wait()
+
+    uplink.on_publish = first_session_is_dead
+    async with Rig(uplink).running() as rig:
+        rig.append(U, 1)
+        rig.append(R, 1)
+        await uplink.until(lambda: len(uplink.ranges(U)) == 2)
+        assert len(uplink.sessions) == 2
+        assert "does not confirm a call" in str(rig.forwarder.last_error)
+        uplink.acknowledge_all()
+        await rig.sent(R, 1)
+        uplink.acknowledge_all()
+        assert await rig.forwarder.drain(5)
+
+
+async def test_readings_that_nobody_confirms_wait_for_the_keepalive(monkeypatch):
+    monkeypatch.setattr(forwarder_module, "CALL_PATIENCE_FIRST_S", 0.01)
+    uplink = ScriptedUplink(GATEWAY)
+    slow = asyncio.Event()
+
+    async def wait(topic, payload):
+        if topic.endswith("/up/routine"):
+            await slow.wait()
+
+    uplink.on_publish = wait
+    async with Rig(uplink).running() as rig:
+        rig.append(R, 1)
+        await rig.sent(R, 1)
+        await asyncio.sleep(0.1)  # ten times the patience that a call has
+        assert len(uplink.sessions) == 1
+        slow.set()
+
+
+async def test_calls_without_end_do_not_stop_the_readings(monkeypatch):
+    """Each clears the way for itself; together they must not close it."""
+    monkeypatch.setattr(forwarder_module, "CLEARANCE_S", 0.05)
+    async with Rig().running() as rig:
+        calls = rig.append(U, URGENT_PLACES)
+        await rig.sent(U, URGENT_PLACES)
+        rig.append(R, 1)
+        while not rig.uplink.ranges(R):
+            calls = rig.append(U, 1)  # before the last one is acknowledged
+            await rig.sent(U, calls)
+            rig.uplink.acknowledge(JOURNAL, U, calls - 1, calls - 1)
+            assert calls < 1000
+        rig.uplink.acknowledge_all()

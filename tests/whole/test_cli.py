@@ -254,6 +254,6 @@ def test_collect_needs_a_broker_and_a_sound_url(tmp_path):
     assert "store" in _error(hearth("collect", "--check", "--store", "oracle://x"), 2)
 
 
-def test_a_fleet_of_which_nobody_is_quiet(tmp_path):
-    result = hearth("collect", "--quiet", "--json", "--store", f"sqlite://{tmp_path}/e.db")
+def test_a_fleet_of_which_nobody_was_heard_yet(tmp_path):
+    result = hearth("fleet", "--json", "--store", f"sqlite://{tmp_path}/e.db")
     assert (result.returncode, json.loads(result.stdout)) == (0, [])

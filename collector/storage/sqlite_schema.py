@@ -1,4 +1,4 @@
-"""The tables of the SQLite store, and how an older file becomes a newer one.
+"""The tables in SQLite, and how an older file becomes a newer one.
 
 Made to be read by people: journals and boots are hexadecimal, lanes, kinds and time qualities are
 words, times are milliseconds since 1970 UTC, `body` is JSON with SenML's labels. For example, every
@@ -10,7 +10,7 @@ heart rate of a band:
 
 `events` is WITHOUT ROWID: seqs come in order, so the table is its own index, and a row is found and
 compared without a second tree. MIGRATIONS only grows: `user_version` of a file says how many of
-them it has seen.
+them it has seen. `postgres_schema.py` has the same tables and columns.
 """
 
 from __future__ import annotations
@@ -120,4 +120,62 @@ _VERSION_3 = (
     "CREATE INDEX events_of_gateways ON events (gateway, time) WHERE kind = 'gateway'",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = (
+    # The newest word on each matter (latest.py): what gateways and devices say of themselves is
+    # found by it, so the index that found some of it goes.
+    """
+    CREATE TABLE latest (
+        journal TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        device TEXT NOT NULL,
+        topic TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (journal, kind, device, topic)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    INSERT INTO latest (journal, kind, device, topic, seq)
+    SELECT journal, kind, device, topic, max(seq) FROM (
+        SELECT journal, kind, device, seq, CASE
+            WHEN kind = 'fault' AND json_type(body, '$.detail.fault') = 'text'
+                THEN body ->> '$.detail.fault'
+            WHEN kind = 'fault' THEN NULL
+            WHEN kind = 'gateway' AND body ->> '$.detail.state' IN ('alive', 'started')
+                THEN body ->> '$.detail.state'
+            ELSE ''
+        END AS topic
+        FROM events WHERE lane = 'routine' AND kind IN ('gateway', 'device', 'fault')
+    ) WHERE topic IS NOT NULL GROUP BY journal, kind, device, topic
+    """,
+    "DROP INDEX events_of_gateways",
+    # Alarms in line for outputs (line.py), and those that were given up.
+    """
+    CREATE TABLE due (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        output TEXT NOT NULL,
+        journal TEXT NOT NULL,
+        lane TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        next_try INTEGER NOT NULL,
+        tries INTEGER NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX due_by_time ON due (output, next_try)",
+    """
+    CREATE TABLE undelivered (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        output TEXT NOT NULL,
+        journal TEXT NOT NULL,
+        lane TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        given_up INTEGER NOT NULL,
+        tries INTEGER NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)

@@ -1,0 +1,39 @@
+"""One entity of Home Assistant, as its discovery describes it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What it is. Its topics and its unique id follow from its place."""
+
+    platform: Literal["sensor", "binary_sensor", "event"]
+    name: str
+    device_class: str = ""
+    unit: str = ""
+    state_class: str = ""
+    event_types: tuple[str, ...] = ()
+    diagnostic: bool = False
+    always: bool = False  # known also while its device is offline
+
+    def config(self) -> dict[str, Any]:
+        """The keys of its component, except for topics and ids."""
+        keys: dict[str, Any] = {
+            "platform": self.platform,
+            "name": self.name,
+            "device_class": self.device_class,
+            "unit_of_measurement": self.unit,
+            "state_class": self.state_class,
+            "event_types": list(self.event_types),
+            "entity_category": "diagnostic" if self.diagnostic else "",
+        }
+        return {key: value for key, value in keys.items() if value}
+
+
+def readable(name: str) -> str:
+    """A name as people read it: `heart_rate` is "Heart rate"."""
+    words = name.replace("_", " ").strip() or name
+    return words[0].upper() + words[1:]
