@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
-    from gateway.model import Event, Lane, Measurement
+    from gateway.model import Event, Lane, Measurement, Scalar
 
 DIGEST_BYTES = 16  # 128 bits: no two events of a fleet share one by chance
 
@@ -87,20 +87,26 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def body_of(event: Event) -> str:
     """What an event tells, as JSON: measurements with SenML's labels, labels, detail."""
-    parts: dict[str, Any] = {
-        "measurements": [_senml(m) for m in event.measurements],
-        "labels": event.labels,
-        "detail": event.detail,
-    }
-    return msgspec.json.encode({name: part for name, part in parts.items() if part}).decode()
+    records = [_senml(measurement) for measurement in event.measurements]
+    return _encode(_Body(records, event.labels, event.detail)).decode()
 
 
-def _senml(measurement: Measurement) -> dict[str, Any]:
-    record: dict[str, Any] = {"n": measurement.name}
-    if measurement.unit:
-        record["u"] = measurement.unit
-    record[_value_label(measurement)] = measurement.value
-    return record
+class _Body(msgspec.Struct, omit_defaults=True, gc=False):
+    """What is empty is left out."""
+
+    measurements: list[dict[str, Scalar]] = []
+    labels: dict[str, str] = {}
+    detail: dict[str, Scalar] = {}
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _senml(measurement: Measurement) -> dict[str, Scalar]:
+    label, unit = _value_label(measurement), measurement.unit
+    if unit:
+        return {"n": measurement.name, "u": unit, label: measurement.value}
+    return {"n": measurement.name, label: measurement.value}
 
 
 def _value_label(measurement: Measurement) -> str:

@@ -3,7 +3,7 @@
 Each lane has a pipeline of its own, with its own connection: so a call does not stand behind
 readings in the broker's queue either. Judging and storing are done on threads beside each other:
 one is the interpreter's work, the other the database's. Storing is cut into short turns, one at a
-time, so a call waits for one of them at most.
+time, and none begins while a call is in hand: a call waits for one of them at most.
 
     receive a group -> judge -> commit -> acknowledge, each while the one before does its next step
 
@@ -15,6 +15,7 @@ and does not grow. What is lost on the way, gateways send again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from gateway.model import DEFLATE, Lane, Offer
 from gateway.uplink import MqttUplink, offer_topic, up_topic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 
     from collector.store import Store
     from gateway.settings import UplinkSettings
@@ -48,7 +49,9 @@ OFFER = Offer(frozenset({DEFLATE}))
 # The most messages received at once; the broker's window is not much larger.
 GROUP = 64
 # A turn of routine work ends after so many events: a few milliseconds, which a call waits for.
-TURN_EVENTS = 500
+TURN_EVENTS = 150
+# Calls that come without end must not stop the readings; a call in hand takes a few milliseconds.
+CLEARANCE_S = 0.05
 # There are few collectors, and a call may wait in every gateway: no long pauses here.
 RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.2, 2.0
 # A full disk is not freed sooner by asking more often; a locked file may be.
@@ -78,7 +81,8 @@ class Collector:
         self._prefix = f"$share/{share}/" if share else ""
         self._ingest = Ingest(store)
         self._turn = asyncio.Lock()  # fair: who waits is next, and a call is the only other one
-        self._answering: dict[Lane, asyncio.Task[None]] = {}
+        self._no_calls = asyncio.Event()  # no call is on its way from here to the store
+        self._no_calls.set()
         self._counters = Counter(dict.fromkeys(_TOTALS, 0))
         self._connected: set[Lane] = set()
         self._last_error: Exception | None = None
@@ -115,7 +119,8 @@ class Collector:
                     backoff.reset()
                     self._counters["sessions"] += 1
                     self._connected.add(lane)
-                    await self._collect(session, lane)
+                    collect = self._collect_calls if lane is Lane.URGENT else self._collect_readings
+                    await collect(session)
             except (UplinkError, SettingsError) as error:
                 self._last_error = error
                 self._counters["sessions_failed"] += 1
@@ -134,29 +139,64 @@ class Collector:
             self._last_error = error
             self._counters["offers_refused"] += 1
 
-    async def _collect(self, session: Session, lane: Lane) -> None:
-        """One session. While a turn is stored, the one before is answered, the next judged."""
-        storing: asyncio.Task[None] | None = None
-        dropped = 0
+    async def _collect_calls(self, session: Session) -> None:
+        """The urgent lane of one session; what comes at once is stored at once."""
+        loop, answering = asyncio.get_running_loop(), _Answering(self._answer)
         try:
-            while True:
-                messages = await session.receive(GROUP)
-                self._counters["dropped"] += session.dropped - dropped
-                dropped = session.dropped
-                async for intake in _turns(messages):
+            async for messages in self._receive(session):
+                self._no_calls.clear()
+                try:
+                    answers = await self._keep(await asyncio.to_thread(judge, messages))
+                finally:
+                    loop.call_soon(self._no_calls.set)  # when the answers are on their way
+                await answering.next(session, answers)
+        finally:
+            await answering.end()
+
+    async def _collect_readings(self, session: Session) -> None:
+        """The routine lane of one session. While a turn is stored, the next one is judged."""
+        storing, answering = None, _Answering(self._answer)
+        try:
+            async for messages in self._receive(session):
+                async for intake in self._turns(messages):
                     if storing is not None:
                         await storing
-                    storing = asyncio.create_task(self._store(session, lane, intake))
+                    storing = asyncio.create_task(self._store(session, intake, answering))
         finally:
             await _end(storing)
-            await _end(self._answering.pop(lane, None))
+            await answering.end()
 
-    async def _store(self, session: Session, lane: Lane, intake: Intake) -> None:
+    async def _receive(self, session: Session) -> AsyncIterator[list[Message]]:
+        """Group after group, until the link is lost."""
+        dropped = 0
+        while True:
+            messages = await session.receive(GROUP)
+            self._counters["dropped"] += session.dropped - dropped
+            dropped = session.dropped
+            yield messages
+
+    async def _turns(self, messages: Sequence[Message]) -> AsyncIterator[Intake]:
+        """Judge a group on a thread, message by message, and cut it into turns of the store."""
+        waiting = Intake()
+        for message in messages:
+            await self._let_calls_pass()
+            intake = await asyncio.to_thread(judge, [message])
+            if waiting.events and waiting.events + intake.events > TURN_EVENTS:
+                yield waiting
+                waiting = Intake()
+            waiting = waiting.joined(intake)
+        yield waiting
+
+    async def _store(self, session: Session, intake: Intake, answering: _Answering) -> None:
         """Commit one turn; its answers go out while the next one is stored."""
-        answers = await self._keep(intake)
-        if answering := self._answering.get(lane):
-            await answering
-        self._answering[lane] = asyncio.create_task(self._answer(session, answers))
+        await self._let_calls_pass()
+        await answering.next(session, await self._keep(intake))
+
+    async def _let_calls_pass(self) -> None:
+        """Begin no routine work while a call is in hand; not for ever, if they come without end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLEARANCE_S):
+                await self._no_calls.wait()
 
     async def _keep(self, intake: Intake) -> tuple[Message, ...]:
         """Store on a thread when it is our turn; tried again until the store takes it."""
@@ -183,16 +223,24 @@ class Collector:
             self._counters["acks"] += 1
 
 
-async def _turns(messages: Sequence[Message]) -> AsyncIterator[Intake]:
-    """Judge a group on a thread, message by message, and cut it into turns of the store."""
-    waiting = Intake()
-    for message in messages:
-        intake = await asyncio.to_thread(judge, [message])
-        if waiting.events and waiting.events + intake.events > TURN_EVENTS:
-            yield waiting
-            waiting = Intake()
-        waiting = waiting.joined(intake)
-    yield waiting
+class _Answering:
+    """Answers go out beside what comes next, one group after the other."""
+
+    def __init__(
+        self, answer: Callable[[Session, Sequence[Message]], Coroutine[None, None, None]]
+    ) -> None:
+        self._answer = answer
+        self._task: asyncio.Task[None] | None = None
+
+    async def next(self, session: Session, answers: Sequence[Message]) -> None:
+        """When those before have gone."""
+        if self._task is not None:
+            await self._task
+        self._task = asyncio.create_task(self._answer(session, answers))
+
+    async def end(self) -> None:
+        """The session is over."""
+        await _end(self._task)
 
 
 async def _end(task: asyncio.Task[None] | None) -> None:

@@ -9,9 +9,11 @@ could not decode would stand at the head of its lane for ever, and nothing would
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Annotated, Any
 
 import cbor2
+import msgspec
 
 from gateway.deflate import deflate, inflate
 from gateway.errors import DecodeError, UnknownVersion
@@ -32,6 +34,7 @@ from gateway.model import (
 from gateway.strict import (
     MAJOR_BYTES,
     MAX_DETAIL,
+    MAX_TEXT,
     Reader,
     at_most,
     enum,
@@ -59,8 +62,27 @@ _KIND, _DEVICE, _BOOT, _UPTIME, _WALL, _QUALITY, _MEASUREMENTS, _LABELS, _DETAIL
 _EVENT_KEYS = frozenset(range(9))
 # SenML labels (RFC 8428, table 4).
 _SENML_NAME, _SENML_UNIT, _SENML_VALUE, _SENML_STRING, _SENML_BOOL = 0, 1, 2, 3, 4
-_SENML_KEYS = frozenset(range(5))
 _SENML_VALUES = (_SENML_VALUE, _SENML_STRING, _SENML_BOOL)
+
+
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
+_Ms = Annotated[int, msgspec.Meta(ge=-_MS_LIMIT, le=_MS_LIMIT)]
+_Scalar = bool | Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float | _Text
+_Record = dict[Annotated[int, msgspec.Meta(ge=_SENML_NAME, le=_SENML_BOOL)], _Scalar]
+
+
+class _Wire(msgspec.Struct, array_like=True, gc=False):
+    """The values of an event by their keys. msgspec checks them five times faster than we can."""
+
+    kind: Kind
+    device: _Text
+    boot: Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
+    uptime: _Ms
+    wall: _Ms
+    quality: TimeQuality
+    measurements: Annotated[list[_Record], msgspec.Meta(max_length=MAX_MEASUREMENTS)] | None
+    labels: Annotated[dict[_Text, _Text], msgspec.Meta(max_length=MAX_DETAIL)] | None
+    detail: Annotated[dict[_Text, _Scalar], msgspec.Meta(max_length=MAX_DETAIL)] | None
 
 
 # --- events ------------------------------------------------------------------------------------
@@ -98,18 +120,22 @@ def decode_event(data: bytes) -> Event:
 
 def _event_of(item: Any) -> Event:
     fields = keyed(item, _EVENT_KEYS, "event")
+    values = [*map(fields.get, range(len(_EVENT_KEYS)))]
+    if None in fields.values():
+        raise DecodeError("event with nothing under a key")
+    try:
+        wire = msgspec.convert(values, _Wire)
+    except msgspec.ValidationError as error:
+        raise DecodeError(f"event: {error}") from error
+    for value in wire.detail.values() if wire.detail else ():
+        _finite(value)
     return Event(
-        kind=enum(Kind, fields.get(_KIND), "kind"),
-        device=text(fields.get(_DEVICE), "device"),
-        stamp=Stamp(
-            boot=raw(fields.get(_BOOT), 8, "boot"),
-            uptime_ms=integer(fields.get(_UPTIME), -_MS_LIMIT, _MS_LIMIT, "uptime"),
-            wall_ms=integer(fields.get(_WALL), -_MS_LIMIT, _MS_LIMIT, "wall time"),
-            quality=enum(TimeQuality, fields.get(_QUALITY), "time quality"),
-        ),
-        measurements=_measurements(fields.get(_MEASUREMENTS, [])),
-        labels=map_of(fields.get(_LABELS, {}), text, "labels"),
-        detail=map_of(fields.get(_DETAIL, {}), scalar, "detail"),
+        kind=wire.kind,
+        device=wire.device,
+        stamp=Stamp(wire.boot, wire.uptime, wire.wall, wire.quality),
+        measurements=tuple(map(_measurement, wire.measurements or ())),
+        labels=wire.labels or {},
+        detail=wire.detail or {},
     )
 
 
@@ -134,24 +160,27 @@ def _value_label(value: Scalar) -> int:
     return _SENML_STRING if isinstance(value, str) else _SENML_VALUE
 
 
-def _measurements(items: Any) -> tuple[Measurement, ...]:
-    at_most(MAX_MEASUREMENTS, expect(items, list, "measurements"), "measurements")
-    return tuple(_measurement(keyed(item, _SENML_KEYS, "SenML record")) for item in items)
-
-
-def _measurement(record: dict[Any, Any]) -> Measurement:
-    unit = text(record[_SENML_UNIT], "SenML unit") if _SENML_UNIT in record else ""
-    name = text(record.get(_SENML_NAME), "SenML name")
+def _measurement(record: dict[int, Scalar]) -> Measurement:
+    """A SenML record, of which `_Wire` has seen that keys and values are of the right types."""
+    name, unit = record.get(_SENML_NAME), record.get(_SENML_UNIT, "")
+    if type(name) is not str or type(unit) is not str:
+        raise DecodeError("SenML record without a name, or with a unit that is no text")
     values = len(record) - (2 if unit else 1)
     if values != 1:
         raise DecodeError(f"SenML record with {values} values")
     for label in _SENML_VALUES:
         if label in record:
             break
-    value = scalar(record[label], "SenML value")
+    value = record[label]
+    _finite(value)
     if _value_label(value) != label:
         raise DecodeError(f"SenML value {value!r} under label {label}")
     return Measurement(name, value, unit)
+
+
+def _finite(value: Scalar) -> None:
+    if type(value) is float and not math.isfinite(value):
+        raise DecodeError(f"{value} is no value")
 
 
 # --- gaps: an ordinary event whose detail is the range -----------------------------------------

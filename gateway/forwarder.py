@@ -36,7 +36,7 @@ from gateway.incoming import Incoming
 from gateway.model import Batch, Lane
 from gateway.outbox import Outbox, Outgoing
 from gateway.pace import MIN_BATCH_BYTES, Pace
-from gateway.packing import Packing
+from gateway.packing import TIMES_SMALLER, Packing
 from gateway.uplink import MqttUplink, Traffic, Will, state_topic, up_topic
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ CALL_PATIENCE_FIRST_S, CALL_PATIENCE_CAP_S = 12.0, 120.0
 COUNT_TRAFFIC_EVERY_S = 5.0
 # The head of a batch around its events: version, gateway (up to 64 characters), journal, seq.
 BATCH_HEAD_BYTES = 128
+# The most bytes of events in a batch, however small they get on the way.
+MAX_RAW_BYTES = MAX_BATCH_BYTES - BATCH_HEAD_BYTES
 
 
 def state_payload(state: str) -> bytes:
@@ -292,12 +294,15 @@ class Forwarder:
         urgent = outbox.lane is Lane.URGENT
         while True:
             size = pace.max_batch_bytes if urgent else self._routine_batch_bytes(pace)
-            outgoing = await outbox.next(size, pace.max_batch_bytes)
+            outgoing = await outbox.next(size, max(size, pace.max_batch_bytes))
             if outgoing is None:
                 self._settled(outbox)
                 await outbox.woken()
                 continue
             payload = self._encode(outbox, outgoing)
+            if len(payload) > pace.max_batch_bytes + BATCH_HEAD_BYTES and len(outgoing.events) > 1:
+                outbox.halve(outgoing.parcel)  # it did not get as small as batches mostly do
+                continue
             asked_at_s = time.monotonic()
             while not self._may_go(outbox, pace, len(payload), asked_at_s):
                 outbox.wake.clear()
@@ -331,9 +336,11 @@ class Forwarder:
         return clear and not any(other.pressing for other in urgent)
 
     def _routine_batch_bytes(self, pace: Pace) -> int:
-        """How large a routine batch may be; a small one as a sign of life when the day is spent."""
-        spent = self._allowance is not None and self._allowance.exhausted
-        return MIN_BATCH_BYTES if spent else pace.batch_bytes
+        """Bytes of events for a routine batch; few, as a sign of life, when the day is spent."""
+        if self._allowance is not None and self._allowance.exhausted:
+            return MIN_BATCH_BYTES
+        packed = self._packing.agreed(time.monotonic())
+        return min(MAX_RAW_BYTES, pace.batch_bytes * (TIMES_SMALLER if packed else 1))
 
     def _went(self) -> None:
         if self._allowance is not None:
@@ -380,7 +387,8 @@ class Forwarder:
 
     def _encode(self, outbox: Outbox, outgoing: Outgoing) -> bytes:
         parcel, events = outgoing.parcel, outgoing.events
-        packed = self._packing.packs(parcel, outbox.lane, sum(map(len, events)))
+        size = sum(map(len, events))
+        packed = self._packing.packs(parcel, outbox.lane, size, time.monotonic())
         batch = Batch(self._gateway, outbox.journal, outbox.lane, parcel.first, events)
         return encode_batch(batch, packed=packed)
 

@@ -148,6 +148,11 @@ class Outbox:
         events = run.payloads[:MAX_BATCH_EVENTS]
         return Outgoing(self.outstanding.add(run.first, run.first + len(events) - 1), events)
 
+    def halve(self, parcel: Parcel) -> None:
+        """A batch is too large for the link: it goes as two. One event alone goes as it is."""
+        middle = (parcel.first + parcel.last) // 2
+        self.outstanding.replace(parcel, [(parcel.first, middle), (middle + 1, parcel.last)])
+
     async def woken(self) -> None:
         """Wait for `wake`, or until a batch is to be sent again."""
         at_s = max(self.outstanding.next_due_s(), self._ask_again_at_s)

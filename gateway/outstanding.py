@@ -54,7 +54,7 @@ class Parcel:
     tries: int = 0
     sendings: int = 0  # tries that the broker did not refuse
     due_s: float = inf  # when its acknowledgement is overdue, on the caller's clock
-    packed: bool = False  # every sending so far went packed
+    packed: int = 0  # after which offer every sending so far went packed; 0 if not (packing.py)
 
 
 class Outstanding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import re
 import signal
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from collector.outputs.port import Output
     from gateway.settings import UplinkSettings
 
+# A batch becomes thousands of objects without circles, and lives for milliseconds. Python looks for
+# circles at every 700 of them, which costs a tenth of the time.
+GC_OBJECTS = 50_000
+
 log = logging.getLogger("hearth.collector")
 
 # MQTT 5, 4.8.2: no "/", "+" or "#" is in the name of a shared subscription.
@@ -30,6 +35,7 @@ async def collect(arguments: argparse.Namespace) -> None:
     from collector.assembly import Assembly
     from collector.store import open_store
 
+    gc.set_threshold(GC_OBJECTS)
     settings, outputs = _broker_of(arguments), _outputs_of(arguments)
     address = _address_of(arguments)
     store = open_store(arguments.store, outputs=tuple(outputs))

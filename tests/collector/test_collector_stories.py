@@ -248,7 +248,7 @@ async def test_large_batches_go_packed_where_both_sides_agree(broker, store):
     async with running(collector):
         await until(lambda: collector.connected)
         async with running(forwarder):
-            await until(lambda: forwarder._packing._understood)
+            await until(lambda: forwarder._packing._offers)
             size = sum(len(payload_of(n)) for n in range(3000))
             fill(backlog, R, 3000)
             assert await forwarder.drain(20)

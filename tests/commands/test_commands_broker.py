@@ -19,6 +19,7 @@ from ordered import KEY, OTHER_KEY, Desk, command_of, message_of, signed
 from collector.sender import Sender
 from drivers.sim.broker import Broker
 from gateway import forwarder as forwarder_module
+from gateway import incoming as incoming_module
 from gateway.codec import decode_batch, encode_ack
 from gateway.commands.wire import Outcome, Reply, decode_reply, encode_reply
 from gateway.errors import PublishRefused
@@ -53,7 +54,11 @@ class Home:
         uplink = uplink_of(GATEWAY, settings)
         uplink._version = version
         self.forwarder = Forwarder(
-            GATEWAY, settings, (self.backlog,), uplink, self.desk.dispatcher if commands else None
+            GATEWAY,
+            settings,
+            (self.backlog,),
+            uplink,
+            commands=self.desk.dispatcher if commands else None,
         )
 
     @contextlib.asynccontextmanager
@@ -243,7 +248,7 @@ async def test_a_slow_command_delays_neither_events_nor_acknowledgements(broker,
 
 
 async def test_a_flood_is_dropped_counted_and_over(broker, tmp_path, monkeypatch):
-    monkeypatch.setattr(forwarder_module, "MAX_COMMANDS", 4)
+    monkeypatch.setattr(incoming_module, "MAX_COMMANDS", 4)
     async with Home(broker, tmp_path).running() as home, administrator(broker) as session:
         topic = down_topic(GATEWAY, "slow")
         for n in range(10):
@@ -252,11 +257,11 @@ async def test_a_flood_is_dropped_counted_and_over(broker, tmp_path, monkeypatch
         home.desk.hold.set()
         await until(lambda: home.forwarder.counters["replies_sent"] == 4)
         assert (await sender(broker).send(command_of(20), 10)).outcome is Outcome.DONE
-        await until(lambda: home.forwarder._commanding == 0)
+        await until(lambda: home.forwarder._incoming._commanding == 0)
 
 
 async def test_a_lost_link_gives_the_places_back(broker, tmp_path, monkeypatch):
-    monkeypatch.setattr(forwarder_module, "MAX_COMMANDS", 2)
+    monkeypatch.setattr(incoming_module, "MAX_COMMANDS", 2)
     async with Home(broker, tmp_path).running() as home:
         async with administrator(broker) as session:
             for n in range(2):

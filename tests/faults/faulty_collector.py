@@ -64,6 +64,9 @@ class MangledSession:
         return getattr(self._session, name)
 
     async def publish(self, topic, payload, *, retain=False):
+        if not topic.endswith("/ack"):
+            await self._session.publish(topic, payload, retain=retain)
+            return
         if self._how == "lost" and self._rng.random() < LOST:
             return
         if self._how == "reordered":
@@ -104,7 +107,7 @@ def main() -> None:
     settings, rng = UplinkSettings(url=options.url), random.Random(options.seed)
     store = Mortal(open_store(options.store), options.die, options.slow)
 
-    def uplink():
+    def uplink(lane):
         return MangledUplink(MqttUplink(settings), options.acks, rng)
 
     asyncio.run(Collector(settings, store, uplink=uplink).run())

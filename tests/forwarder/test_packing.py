@@ -1,13 +1,18 @@
 """Batches go packed where the collector understands it, and never get stuck where it does not."""
 
+import random
+import time
+
 import cbor2
 import pytest
-from brokers import GATEWAY, MemoryBacklog, payload_of, until
+from brokers import GATEWAY, MemoryBacklog, event_of, payload_of, until
 from scripted_uplink import ScriptedUplink
 from test_forwarder_rules import Rig
 
-from gateway.codec import encode_offer
+from gateway.codec import decode_batch, encode_event, encode_offer
 from gateway.model import DEFLATE, Lane, Offer
+from gateway.outstanding import Parcel, State
+from gateway.packing import DOUBT_S, Packing
 from gateway.uplink import ack_topic, offer_topic
 
 U, R = Lane.URGENT, Lane.ROUTINE
@@ -30,7 +35,7 @@ async def offer(rig, payload=UNDERSTOOD):
 
 
 async def learned(rig, *, understands):
-    await rig.uplink.until(lambda: rig.forwarder._packing._understood is understands)
+    await rig.uplink.until(lambda: rig.forwarder._packing.agreed(time.monotonic()) is understands)
 
 
 async def test_nothing_is_packed_unasked():
@@ -86,7 +91,7 @@ async def test_what_does_not_say_deflate_means_nothing(payload):
 async def test_nothing_is_packed_where_it_is_not_wanted():
     async with Rig(compress=False).running() as rig:
         await offer(rig)
-        await learned(rig, understands=True)
+        await rig.uplink.until(lambda: rig.forwarder._packing._offers)
         rig.append(R, ENOUGH)
         await rig.sent(R, ENOUGH)
         assert batches_of(rig, R) == [False]
@@ -148,6 +153,77 @@ async def test_a_late_answer_to_a_packed_batch_ends_the_doubt():
         rig.append(R, ENOUGH)
         await rig.sent(R, 3 * ENOUGH)
         assert batches_of(rig, R)[-1]
+
+
+async def test_what_went_before_the_collector_came_says_nothing_of_it():
+    """An offer was retained, nobody was there; now somebody is, and it goes again, packed."""
+    async with Rig(ack_timeout=0.2).running() as rig:
+        await offer(rig)
+        await learned(rig, understands=True)
+        rig.append(R, ENOUGH)
+        await rig.sent(R, ENOUGH)
+        await offer(rig)
+        await rig.uplink.until(lambda: len(batches_of(rig, R)) == 2)
+        assert batches_of(rig, R) == [True, True]
+        await rig.uplink.until(lambda: len(batches_of(rig, R)) == 3)
+        assert batches_of(rig, R)[2] is False  # it was there this time
+
+
+def test_doubt_does_not_last_for_ever():
+    packing, parcel, fresh = Packing(wanted=True), Parcel(1, 9), Parcel(10, 19)
+    packing.offered(Offer(frozenset({DEFLATE})))
+    assert packing.packs(parcel, R, 9999, 0.0)
+    parcel.tries, parcel.state = 1, State.WAITING
+    assert not packing.packs(parcel, R, 9999, 1.0)
+    assert not packing.packs(fresh, R, 9999, 1.0 + DOUBT_S / 2)
+    assert packing.packs(fresh, R, 9999, 1.0 + DOUBT_S)
+
+
+def noisy(count):
+    """Events that nothing makes much smaller."""
+    chance = random.Random(3)
+    notes = (
+        "".join(chr(chance.randrange(0x4E00, 0x9FA5)) for _ in range(120)) for _ in range(count)
+    )
+    return tuple(encode_event(event_of(n, detail={"note": note})) for n, note in enumerate(notes))
+
+
+async def test_packed_batches_are_as_large_on_the_wire_as_others():
+    async with Rig(max_batch="2 KiB").running() as rig:
+        await offer(rig)
+        await learned(rig, understands=True)
+        for n in range(1, 60):
+            rig.append(R, 20)
+            await rig.sent(R, 20 * n)
+            rig.uplink.acknowledge_all()
+        sizes = [len(data) for name, data in rig.uplink.published if name.endswith("/up/routine")]
+        rows = [len(batch.events) for batch in rig.uplink.batches]
+        assert max(sizes) <= 2048
+        assert max(rows) * len(payload_of(1)) > 512
+
+
+async def test_what_does_not_get_smaller_goes_in_more_batches():
+    async with Rig(max_batch="2 KiB").running() as rig:
+        await offer(rig)
+        await learned(rig, understands=True)
+        uplink, events = rig.uplink, noisy(40)
+
+        async def answer(topic, payload):
+            if "/up/" in topic:
+                batch, _ = decode_batch(payload)
+                uplink.acknowledge(batch.journal, batch.lane, batch.first, batch.last)
+
+        uplink.on_publish = answer
+        rig.backlog.append(R, *events)
+        assert await rig.forwarder.drain(10)
+        sizes = [len(data) for name, data in rig.uplink.published if name.endswith("/up/routine")]
+        assert max(sizes) <= 2048
+        stored = {
+            batch.first + n: body
+            for batch in rig.uplink.batches
+            for n, body in enumerate(batch.events)
+        }
+        assert [stored[seq] for seq in sorted(stored)] == [*events]
 
 
 async def test_a_lost_link_sends_again_as_it_was_agreed_then():
