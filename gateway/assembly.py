@@ -193,8 +193,15 @@ class Assembler:
                 return self._health.devices[device].state == "online"
 
             prefix, devices = settings.discovery_prefix, self._settings.devices
-            calls = household.desk.snapshot
-            home = HomeAssistant(name, prefix, devices, kept, is_online=is_online, calls=calls)
+            home = HomeAssistant(
+                name,
+                prefix,
+                devices,
+                kept,
+                language=self._settings.announce.language,
+                is_online=is_online,
+                calls=household.desk.snapshot,
+            )
         mirror = Mirror(name, uplink_of(name, broker), kept, home)
         self._recorder.watch(mirror.note)
         return mirror

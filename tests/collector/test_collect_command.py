@@ -160,9 +160,9 @@ async def test_a_reader_that_went_away_stops_nothing_else(broker, store_url, sec
             await hearth.said("output lines: nobody reads standard output any more")
             names.append(press())
             await until(lambda: receiver.ids == names)
+            waiting = "SELECT output, count(*) FROM due GROUP BY output"
+            await until(lambda: ask(store_url, waiting) == [("lines", 4)])
             assert await hearth.end() == 0
-    waiting = ask(store_url, "SELECT output, count(*) FROM due GROUP BY output")
-    assert waiting == [("lines", 4)]
     async with Hearth("--url", broker.url, "--store", store_url, "--lines") as hearth:
         await until(lambda: [it["id"] for it in hearth.lines] == names)
 

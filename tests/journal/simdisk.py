@@ -228,6 +228,8 @@ class SimDisk:
 
     def _write(self, node: int, path: Path, data: bytes, offset: int) -> None:
         """A page that is written whole need not be read, and the card puts a good one there."""
+        if not data:
+            return  # pwrite(2) of nothing makes no file longer
         whole = set(range(-(-offset // PAGE), (offset + len(data)) // PAGE))
         with self._lock:
             self._need(path, pages(offset, len(data)) - whole)

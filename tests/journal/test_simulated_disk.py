@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from simdisk import PAGE, SECTOR, ShortWrite, SimDisk
 
@@ -394,6 +394,7 @@ def _with_file(files: SimDisk | OsFiles, folder: Path, action: tuple) -> object:
         files.close(fd)
 
 
+@example([("create", "a"), ("write", "a", 1, b"")])
 @given(ACTIONS)
 def test_while_nothing_goes_wrong_it_is_as_a_real_filesystem(tmp_path_factory, actions):
     folder = tmp_path_factory.mktemp("d")

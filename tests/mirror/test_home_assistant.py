@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,15 @@ DEVICES = [
     DeviceSettings("io", "modbus"),
     DeviceSettings("heat", "mbus"),
 ]
+LANGUAGE = "zh"  # of the homes below
+
+
+@pytest.fixture(scope="module", params=["zh", "en"], autouse=True)
+def language(request):
+    """Whatever holds in one language holds in the other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules[__name__], "LANGUAGE", request.param)
+        yield request.param
 
 
 @pytest.fixture
@@ -49,6 +59,7 @@ def home(tmp_path, offline):
 def home_in(folder, devices=DEVICES, offline=frozenset(), calls=()):
     kept = Kept(folder / "mirror.json")
     facts = {"is_online": lambda it: it not in offline, "calls": lambda: calls}
+    facts["language"] = LANGUAGE
     return HomeAssistant("gw_1", "homeassistant", devices, kept, **facts)
 
 

@@ -37,7 +37,7 @@ def hurried(monkeypatch):
 
 def made(folder, broker, *, devices=(METER, BED), home=True, files=None):
     kept = Kept(folder / "mirror.json", files)
-    facts = {"is_online": lambda _: True, "calls": list}
+    facts = {"language": "zh", "is_online": lambda _: True, "calls": list}
     told = HomeAssistant("gw-1", "homeassistant", devices, kept, **facts) if home else None
     settings = MirrorSettings(url=broker.url)
     return Mirror("gw-1", uplink_of("gw-1", settings), kept, told)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from gateway.mirror.home_assistant.entity import Entity, readable
+from gateway.mirror.home_assistant.entity import Entity
 from gateway.mirror.home_assistant.quantities import INVERTED, quantity_of, truth_class_of
 from gateway.mirror.outgoing import place_of
 from gateway.model import Kind
@@ -39,12 +39,10 @@ CALL = "call"  # whether a call of this device is open
 CALLS = "calls"  # each time somebody calls
 CONNECTION = "connection"
 
-CALL_ENTITY = Entity("binary_sensor", "Call", device_class="safety", always=True)
-CALLS_ENTITY = Entity(
-    "event", "Calls", device_class="button", event_types=("call", "test"), always=True
-)
+CALL_ENTITY = Entity("binary_sensor", device_class="safety", always=True)
+CALLS_ENTITY = Entity("event", device_class="button", event_types=("call", "test"), always=True)
 CONNECTION_ENTITY = Entity(
-    "binary_sensor", "Connection", device_class="connectivity", diagnostic=True, always=True
+    "binary_sensor", device_class="connectivity", diagnostic=True, always=True
 )
 
 
@@ -67,7 +65,7 @@ def known_before(device: DeviceSettings) -> Iterator[Appearance]:
         yield Appearance(CALLS, CALLS_ENTITY)
     kind = str(device.options.get("kind", "")) if device.driver == "contact" else ""
     if kind in _ALARMS:
-        yield Appearance(place_of("alarm", kind), _alarm(kind, ""))
+        yield Appearance(place_of("alarm", kind), _alarm(kind))
     elif kind:
         yield Appearance(place_of("measurement", "open"), _opening(kind))
 
@@ -92,21 +90,20 @@ def _measured(it: Measurement, device: DeviceSettings) -> Appearance:
             return _happened(it.name, "turned", ("turned",), steps=it.value)
     place = place_of("measurement", it.name)
     diagnostic = bool(_DIAGNOSTIC.match(it.name))
-    name, always = readable(it.name), it.name in _ALWAYS
+    always = it.name in _ALWAYS
     if isinstance(it.value, bool):
         if it.name == "open" and device.driver == "contact":
             entity = _opening(str(device.options.get("kind", "")))
         else:
             device_class = truth_class_of(it.name)
-            entity = Entity("binary_sensor", name, device_class, diagnostic=diagnostic)
+            entity = Entity("binary_sensor", device_class, diagnostic=diagnostic)
         return Appearance(place, entity, _truth(it.value is not (it.name in INVERTED)))
     if isinstance(it.value, str):
-        entity = Entity("sensor", name, diagnostic=diagnostic, always=always)
+        entity = Entity("sensor", diagnostic=diagnostic, always=always)
         return Appearance(place, entity, it.value[:MAX_STATE])
     quantity = quantity_of(it.name, it.unit, device.driver)
     entity = Entity(
         "sensor",
-        name,
         quantity.device_class,
         quantity.unit,
         quantity.state_class,
@@ -117,7 +114,7 @@ def _measured(it: Measurement, device: DeviceSettings) -> Appearance:
 
 
 def _happened(name: str, event_type: str, types: tuple[str, ...], **more: object) -> Appearance:
-    entity = Entity("event", readable(name), "button", event_types=types)
+    entity = Entity("event", "button", event_types=types)
     if name == "dimmer":
         entity = msgspec.structs.replace(entity, device_class="")
     return Appearance(place_of("press", name), entity, event_of(event_type, **more), retain=False)
@@ -133,24 +130,22 @@ def _alarmed(event: Event) -> Iterator[Appearance]:
     kind, contact = str(event.detail.get("alarm", "")), str(event.detail.get("contact", ""))
     if kind and not event.detail.get("test"):
         place = place_of("alarm", kind, *([contact] if contact else ()))
-        yield Appearance(place, _alarm(kind, contact), _truth(event.detail.get("active")))
+        yield Appearance(place, _alarm(kind), _truth(event.detail.get("active")))
 
 
-def _alarm(kind: str, contact: str) -> Entity:
-    name = readable(f"{kind} {contact}".strip())
-    return Entity("binary_sensor", name, device_class=_ALARMS.get(kind, "safety"))
+def _alarm(kind: str) -> Entity:
+    return Entity("binary_sensor", device_class=_ALARMS.get(kind, "safety"))
 
 
 def _opening(kind: str) -> Entity:
     known = kind if kind in {"door", "window"} else "opening"
-    return Entity("binary_sensor", readable(known), device_class=known)
+    return Entity("binary_sensor", device_class=known)
 
 
 def _faulty(event: Event) -> Appearance:
     fault, more = str(event.detail.get("fault", "")), str(event.detail.get("characteristic", ""))
     place = place_of("fault", fault, *([more] if more else ()))
-    name = f"Fault: {fault} {more}".replace("_", " ").strip()
-    entity = Entity("binary_sensor", name, "problem", diagnostic=True, always=True)
+    entity = Entity("binary_sensor", "problem", diagnostic=True, always=True)
     return Appearance(place, entity, _truth(event.detail["active"]))
 
 

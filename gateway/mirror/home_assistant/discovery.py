@@ -8,12 +8,14 @@ import msgspec
 
 from gateway import __version__
 from gateway.mirror.home_assistant.appearance import CONNECTION
+from gateway.mirror.home_assistant.names import name_of
 from gateway.mirror.outgoing import OFFLINE, ONLINE, Outgoing, state_topic, status_topic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.mirror.home_assistant.entity import Entity
+    from gateway.mirror.home_assistant.names import Language
     from gateway.settings import DeviceSettings
 
 GATEWAY = "gateway"  # hearth itself; what the journal tells is told of it, too
@@ -22,10 +24,17 @@ GATEWAY = "gateway"  # hearth itself; what the journal tells is told of it, too
 class Discovery:
     """Of one gateway: its topics, and its descriptions of devices."""
 
-    def __init__(self, gateway: str, prefix: str) -> None:
-        """Args: its id; of the topics on which Home Assistant listens for discovery."""
+    def __init__(self, gateway: str, prefix: str, language: Language) -> None:
+        """Of a gateway.
+
+        Args:
+            gateway: its id.
+            prefix: of the topics on which Home Assistant listens for discovery.
+            language: of the names.
+        """
         self._gateway = gateway
         self._prefix = prefix
+        self._language: Language = language
 
     def state(self, name: str, place: str) -> str:
         """The topic of a state of a device."""
@@ -71,6 +80,7 @@ class Discovery:
 
     def _component(self, name: str, place: str, entity: Entity) -> dict[str, Any]:
         keys = entity.config()
+        keys["name"] = name_of(place, entity.device_class, self._language)
         keys["unique_id"] = f"{self._identifier(name)}/{place}"
         keys["state_topic"] = self.state(name, place)
         status = status_topic(self._gateway)

@@ -8,10 +8,9 @@ import msgspec
 
 
 class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What it is. Its topics and its unique id follow from its place."""
+    """What it is. Its name, its topics and its unique id follow from its place."""
 
     platform: Literal["sensor", "binary_sensor", "event"]
-    name: str
     device_class: str = ""
     unit: str = ""
     state_class: str = ""
@@ -20,10 +19,9 @@ class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
     always: bool = False  # known also while its device is offline
 
     def config(self) -> dict[str, Any]:
-        """The keys of its component, except for topics and ids."""
+        """The keys of its component, except for its name, topics and ids."""
         keys: dict[str, Any] = {
             "platform": self.platform,
-            "name": self.name,
             "device_class": self.device_class,
             "unit_of_measurement": self.unit,
             "state_class": self.state_class,
@@ -31,9 +29,3 @@ class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
             "entity_category": "diagnostic" if self.diagnostic else "",
         }
         return {key: value for key, value in keys.items() if value}
-
-
-def readable(name: str) -> str:
-    """A name as people read it: `heart_rate` is "Heart rate"."""
-    words = name.replace("_", " ").strip() or name
-    return words[0].upper() + words[1:]

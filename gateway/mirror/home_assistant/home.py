@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from gateway.mirror.home_assistant.entity import Entity
     from gateway.mirror.home_assistant.kept import Kept
+    from gateway.mirror.home_assistant.names import Language
     from gateway.model import Event
 
 
@@ -49,6 +50,7 @@ class HomeAssistant:
         devices: Sequence[DeviceSettings],
         kept: Kept,
         *,
+        language: Language,
         is_online: Callable[[str], bool],
         calls: Callable[[], Iterable[Mapping[str, Any]]],
     ) -> None:
@@ -59,10 +61,11 @@ class HomeAssistant:
             prefix: of the topics on which Home Assistant listens for discovery.
             devices: those of the configuration.
             kept: what an earlier run announced.
+            language: of the names of entities.
             is_online: whether a device answers now.
             calls: those that are known now, as `CallDesk.snapshot` has them.
         """
-        self._discovery = Discovery(gateway, prefix)
+        self._discovery = Discovery(gateway, prefix, language)
         self._devices = {it.id: it for it in devices}
         self._kept = kept
         self._is_online = is_online

@@ -1,0 +1,94 @@
+"""The documents name every figure that is exported, and none that is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from collector.assembly import Assembly
+from collector.outputs.port import TOLD
+from collector.store import open_store
+from gateway.forwarder import Forwarder
+from gateway.metrics import Figures
+from gateway.settings import UplinkSettings
+
+DOCS = Path(__file__).parents[2] / "docs"
+NOWHERE = UplinkSettings(url="mqtt://127.0.0.1:1")
+LAST = {"counter": "_total", "info": "_info"}  # what OpenMetrics puts behind the family's name
+
+LANE = {
+    "accepted": 7, "durable": 6, "acknowledged": 4, "segments": 8, "free_segments": 6,
+    "unwritten": 1, "failed": "", "backlog": 3,
+}  # fmt: skip
+DEVICE = {"state": "online", "restarts": 0, "events": 4, "last_event_uptime_ms": 60_000}
+
+
+class Nod:
+    """An output that is content with everything."""
+
+    name, width, in_order = "webhook", 8, False
+
+    async def tell(self, alarm):
+        return TOLD
+
+    async def close(self):
+        pass
+
+
+def exported(families) -> set[str]:
+    """The names by which one asks for them; a histogram goes by its family's."""
+    return {it.name + LAST.get(it.type, "") for it in families}
+
+
+def documented(text: str) -> set[str]:
+    return set(re.findall(r"\bhearth_\w+", text))
+
+
+def section(name: str, title: str) -> str:
+    """The part of a document under a heading, up to the next of its kind."""
+    parts = re.split(r"^## ", (DOCS / name).read_text(), flags=re.MULTILINE)
+    return next(it for it in parts if it.startswith(f"{title}\n"))
+
+
+async def test_the_gateways_document_names_what_it_exports():
+    snapshot = {
+        "uptime_ms": 61_500,
+        "clock": "unknown",
+        "testing": False,
+        "journal": {"bytes_written": 1, "set_aside": [], "trouble": [], "lanes": {"urgent": LANE}},
+        "uplink": {
+            "connected": True,
+            "outstanding": 2,
+            "counters": Forwarder("g", NOWHERE, []).counters,
+            "today": {"spent_bytes": 5, "limit_bytes": 0, "exhausted": False},
+        },
+        "calls": [],
+        "devices": {"bed": DEVICE},
+        "mirror": {"connected": True, "queued": 0, "published": 1, "refused": 0, "dropped": 0},
+    }
+    assert documented(section("metrics.md", "The gateway")) == exported(
+        Figures(lambda: snapshot).collect()
+    )
+
+
+async def test_the_document_names_every_verdict_on_an_acknowledgement():
+    counters = Forwarder("g", NOWHERE, []).counters
+    verdicts = {it.removeprefix("acks_") for it in counters if it.startswith("acks_")}
+    lines = section("metrics.md", "The gateway").splitlines()
+    (row,) = [it for it in lines if it.startswith("| `hearth_uplink_acks_total`")]
+    assert set(re.findall(r"`([a-z_]+)`", row)) - {"hearth_uplink_acks_total"} == verdicts
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = open_store(f"sqlite:///{tmp_path}/events.db", outputs=("webhook",))
+    yield opened
+    opened.close()
+
+
+async def test_the_collectors_document_names_what_it_exports(store):
+    figures = Assembly(NOWHERE, store, [Nod()]).figures()
+    figures._sight = figures._look()
+    assert documented(section("collector.md", "Prometheus")) == exported(figures.collect())
