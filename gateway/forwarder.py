@@ -4,10 +4,9 @@ The journal is the outbox. The forwarder reads runs of events from it, sends eac
 frees it when the collector says that exactly this batch is committed (or, with `ack = "broker"`,
 when the broker confirms it).
 
-- The urgent lane has its own task, its own places in the window, and goes first: routine batches
-  are not handed over while an urgent one could be, nor right behind one that is not acknowledged,
-  and few enough are on their way that an urgent one does not stand behind seconds of them
-  (`pace.py`).
+- The urgent lane has its own task, its own places in the window, and goes first
+  (`right_of_way.py`); few enough routine batches are on their way that an urgent one does not stand
+  behind seconds of them (`pace.py`).
 - What the flash refused is forwarded from memory, as a second backlog with a uuid of its own.
 - A link that is lost is found again with growing delays; an urgent event tries at once. Everything
   outstanding is then sent again: what arrives twice is stored once.
@@ -37,6 +36,7 @@ from gateway.model import Batch, Lane
 from gateway.outbox import Outbox, Outgoing
 from gateway.pace import MIN_BATCH_BYTES, Pace
 from gateway.packing import TIMES_SMALLER, Packing
+from gateway.right_of_way import URGENT_PLACES, RightOfWay
 from gateway.uplink import MqttUplink, Traffic, Will, state_topic, up_topic
 
 if TYPE_CHECKING:
@@ -85,13 +85,9 @@ RECONNECT_URGENT_CAP_S = 1.0
 RECONNECT_LEAST_S = 0.2
 # A session that held this long was good: when it breaks, start from the shortest delay again.
 STABLE_S = 30.0
-# Places of the window that only urgent batches take, and how many routine ones may be on their way
-# on a fast link. More drain no backlog faster, and a call shares the far side with them.
-URGENT_PLACES = 4
+# How many routine batches may be on their way on a fast link. More drain no backlog faster, and a
+# call shares the far side with them.
 ROUTINE_PLACES = 6
-# After an urgent batch has gone, no routine one follows until it is acknowledged, for this long at
-# the most: a collector that is away must not stop the readings, nor must calls without end.
-CLEARANCE_S = 0.5
 # How long a call waits for its PUBACK before another connection is tried. Between half of the first
 # and all of it: three round trips of a satellite with a lost packet in each. Doubled each time, so
 # that a link on which nothing is quicker is not broken off for ever.
@@ -158,7 +154,7 @@ class Forwarder:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._progress = asyncio.Event()
         self._urgent_came = asyncio.Event()
-        self._cleared_at_s = 0.0
+        self._way = RightOfWay(self._outboxes.values(), allowance, self._wake)
         self._incoming = Incoming(
             gateway,
             settings,
@@ -304,15 +300,13 @@ class Forwarder:
                 outbox.halve(outgoing.parcel)  # it did not get as small as batches mostly do
                 continue
             asked_at_s = time.monotonic()
-            while not self._may_go(outbox, pace, len(payload), asked_at_s):
+            while not self._way.may_go(outbox, pace, len(payload), asked_at_s):
                 outbox.wake.clear()
                 await outbox.wake.wait()
             outbox.outstanding.sent(outgoing.parcel)
-            if urgent:
-                self._clear_the_way()
-            else:
+            self._way.goes(outbox.lane)
+            if not urgent:
                 pace.sent(len(payload))
-                self._went()
             crew.start(self._send(session, outbox, outgoing, payload, pace))
 
     def _settled(self, outbox: Outbox) -> None:
@@ -321,35 +315,12 @@ class Forwarder:
             self._wake(Lane.ROUTINE)
         self._progress.set()
 
-    def _may_go(self, outbox: Outbox, pace: Pace, size: int, asked_at_s: float) -> bool:
-        if outbox.lane is Lane.URGENT:
-            return outbox.outstanding.flying < URGENT_PLACES
-        urgent = self._of(Lane.URGENT)
-        waited_for = any(other.outstanding for other in urgent)
-        now_s = time.monotonic()
-        affordable = self._allowance is None or self._allowance.admits()
-        if not affordable or not pace.admits(size):
-            return False
-        if now_s >= asked_at_s + CLEARANCE_S:  # calls go first; they do not stop the readings
-            return True
-        clear = not waited_for or now_s >= self._cleared_at_s
-        return clear and not any(other.pressing for other in urgent)
-
     def _routine_batch_bytes(self, pace: Pace) -> int:
         """Bytes of events for a routine batch; few, as a sign of life, when the day is spent."""
         if self._allowance is not None and self._allowance.exhausted:
             return MIN_BATCH_BYTES
         packed = self._packing.agreed(time.monotonic())
         return min(MAX_RAW_BYTES, pace.batch_bytes * (TIMES_SMALLER if packed else 1))
-
-    def _went(self) -> None:
-        if self._allowance is not None:
-            self._allowance.went()
-
-    def _clear_the_way(self) -> None:
-        """An urgent batch goes: routine ones wait for it a while."""
-        self._cleared_at_s = time.monotonic() + CLEARANCE_S
-        asyncio.get_running_loop().call_later(CLEARANCE_S, self._wake, Lane.ROUTINE)
 
     async def _send(
         self, session: Session, outbox: Outbox, outgoing: Outgoing, payload: bytes, pace: Pace

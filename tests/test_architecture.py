@@ -54,6 +54,7 @@ FLOORS = {
         "gateway.pace",
         "gateway.crew",
         "gateway.packing",
+        "gateway.right_of_way",
         "gateway.allowance",
         "gateway.steadiness",
         "gateway.incoming",

@@ -81,8 +81,8 @@ def test_a_connection_that_is_lost_within_a_transaction(postgres, store, store_u
 
 
 @pytest.fixture
-def mortal():
-    """A server of the test's own, to be killed."""
+def mortal(postgres):
+    """A server of the test's own, to be killed; skipped as `postgres` is."""
     with PostgresServer() as server:
         yield server
 

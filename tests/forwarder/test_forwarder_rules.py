@@ -12,11 +12,13 @@ from scripted_uplink import ScriptedSession, ScriptedUplink
 
 from gateway import forwarder as forwarder_module
 from gateway import outbox as outbox_module
+from gateway import right_of_way as way_module
 from gateway.codec import encode_ack
 from gateway.errors import JournalClosed, PublishRefused, UplinkLost
-from gateway.forwarder import ROUTINE_PLACES, URGENT_PLACES, Forwarder
+from gateway.forwarder import ROUTINE_PLACES, Forwarder
 from gateway.model import Ack, Lane
 from gateway.outbox import MAX_OUTSTANDING
+from gateway.right_of_way import URGENT_PLACES
 from gateway.settings import UplinkSettings
 from gateway.uplink import Message, down_topic, reply_topic, state_topic
 
@@ -386,7 +388,7 @@ async def test_while_an_urgent_event_waits_the_pauses_are_short(monkeypatch):
 
 
 async def test_routine_waits_for_the_acknowledgement_of_an_urgent_batch(monkeypatch):
-    monkeypatch.setattr(forwarder_module, "CLEARANCE_S", 1000.0)
+    monkeypatch.setattr(way_module, "CLEARANCE_S", 1000.0)
     async with Rig().running() as rig:
         rig.append(U)
         await rig.sent(U, 1)
@@ -398,7 +400,7 @@ async def test_routine_waits_for_the_acknowledgement_of_an_urgent_batch(monkeypa
 
 
 async def test_routine_waits_no_longer_than_the_clearance(monkeypatch):
-    monkeypatch.setattr(forwarder_module, "CLEARANCE_S", 0.05)
+    monkeypatch.setattr(way_module, "CLEARANCE_S", 0.05)
     async with Rig().running() as rig:
         rig.append(U)
         await rig.sent(U, 1)
@@ -546,7 +548,7 @@ async def test_readings_that_nobody_confirms_wait_for_the_keepalive(monkeypatch)
 
 async def test_calls_without_end_do_not_stop_the_readings(monkeypatch):
     """Each clears the way for itself; together they must not close it."""
-    monkeypatch.setattr(forwarder_module, "CLEARANCE_S", 0.05)
+    monkeypatch.setattr(way_module, "CLEARANCE_S", 0.05)
     async with Rig().running() as rig:
         calls = rig.append(U, URGENT_PLACES)
         await rig.sent(U, URGENT_PLACES)
