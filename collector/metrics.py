@@ -48,6 +48,7 @@ _COUNTERS = {
     "store_errors": "Times the store refused.",
     "acks": "Acknowledgements sent.",
     "acks_refused": "Acknowledgements that the broker refused.",
+    "offers_refused": "Offers that the broker refused: gateways then do not pack.",
 }
 _EVENTS = {
     "stored": "Events stored.",

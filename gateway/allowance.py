@@ -18,6 +18,7 @@ import msgspec
 from gateway.durable_file import UNREADABLE, DurableFile
 from gateway.errors import JournalError
 from gateway.model import Kind, Observation
+from gateway.recorder import try_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,10 +138,7 @@ class Allowance:
                 "limit_bytes": self._limit_bytes,
             },
         )
-        try:
-            self._tell(seen)
-        except JournalError as error:  # a journal that is full says so itself
-            log.warning("the daily limit could not be recorded: %s", error)
+        try_to(self._tell, seen)
 
     def _load(self) -> Day:
         try:

@@ -13,7 +13,7 @@ from gateway.caretaker import Caretaker
 from gateway.commands.dispatcher import Dispatcher
 from gateway.commands.keys import read_public_keys
 from gateway.control import ControlServer
-from gateway.errors import JournalError, SettingsError
+from gateway.errors import SettingsError
 from gateway.forwarder import Forwarder
 from gateway.health import Health
 from gateway.household import Household
@@ -24,6 +24,7 @@ from gateway.mirror.mirror import uplink_of
 from gateway.model import Kind, Lane, Observation
 from gateway.orders import Orders
 from gateway.overrides import Overrides
+from gateway.recorder import try_to
 from gateway.steadiness import Steadiness
 from gateway.strict import sayable
 from gateway.supervision import SIGNS_IN_TIME, Supervision
@@ -217,17 +218,8 @@ class Assembler:
 
 
 def tell(recorder: Recorder, observation: Observation) -> bool:
-    """An event of the gateway itself; whether the journal took it.
-
-    One that is full, on a failing flash and without an uplink, must not end the daemon: there are
-    calls in its memory.
-    """
-    try:
-        recorder.record(observation, GATEWAY)
-    except JournalError as error:
-        log.warning("%s could not be recorded: %s", observation.kind.name.lower(), error)
-        return False
-    return True
+    """An event of the gateway itself; whether the journal took it."""
+    return try_to(lambda seen: recorder.record(seen, GATEWAY), observation)
 
 
 def tell_fault(recorder: Recorder, fault: str, error: HearthError) -> None:

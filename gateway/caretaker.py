@@ -10,9 +10,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from gateway.errors import JournalError
 from gateway.journal import DEVICE, HEADER_COPIES
 from gateway.model import Kind, Lane, Observation, TimeQuality
+from gateway.recorder import try_to
 from gateway.strict import sayable
 
 if TYPE_CHECKING:
@@ -113,9 +113,5 @@ class Caretaker:
         """As a fault event, and in the log; whether the journal took it."""
         words = {key: sayable(value) for key, value in detail.items()}
         log.warning("%s", " ".join(f"{key}={value}" for key, value in words.items()))
-        try:
-            self._recorder.record(Observation(Kind.FAULT, detail=words), DEVICE)
-        except JournalError as error:
-            log.warning("the fault could not be recorded: %s", error)
-            return False
-        return True
+        seen = Observation(Kind.FAULT, detail=words)
+        return try_to(lambda seen: self._recorder.record(seen, DEVICE), seen)

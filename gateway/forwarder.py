@@ -88,10 +88,10 @@ STABLE_S = 30.0
 # How many routine batches may be on their way on a fast link. More drain no backlog faster, and a
 # call shares the far side with them.
 ROUTINE_PLACES = 6
-# How long a call waits for its PUBACK before another connection is tried. Between half of the first
-# and all of it: three round trips of a satellite with a lost packet in each. Doubled each time, so
-# that a link on which nothing is quicker is not broken off for ever.
-CALL_PATIENCE_FIRST_S, CALL_PATIENCE_CAP_S = 12.0, 120.0
+# How long a call waits for its PUBACK before another connection is tried: three round trips of a
+# satellite with a lost packet in each. Doubled each time it was not enough, so that a link on which
+# nothing is quicker is not broken off for ever.
+CALL_PATIENCE_FIRST_S, CALL_PATIENCE_CAP_S = 9.0, 120.0
 # How often the connection's traffic is counted; a link of 100 KB/s spends 500 KB in this time.
 COUNT_TRAFFIC_EVERY_S = 5.0
 # The head of a batch around its events: version, gateway (up to 64 characters), journal, seq.
@@ -143,7 +143,7 @@ class Forwarder:
             for backlog in backlogs
             for lane in Lane
         }
-        self._call_patience = Backoff(CALL_PATIENCE_FIRST_S, CALL_PATIENCE_CAP_S)
+        self._call_patience_s = CALL_PATIENCE_FIRST_S
         self._allowance = allowance
         self._steadiness = steadiness
         self._traffic = Traffic()  # of the session that is, as far as it was counted
@@ -344,17 +344,21 @@ class Forwarder:
 
     async def _publish(self, session: Session, lane: Lane, payload: bytes) -> None:
         """Until PUBACK. A call does not wait for the keepalive to find that the link is dead."""
-        patience_s = self._call_patience.next_s() if lane is Lane.URGENT else None
+        topic = up_topic(self._gateway, lane)
+        if lane is not Lane.URGENT:
+            await session.publish(topic, payload)
+            return
+        patience_s = self._call_patience_s
         try:
             async with asyncio.timeout(patience_s):
-                await session.publish(up_topic(self._gateway, lane), payload)
+                await session.publish(topic, payload)
         except TimeoutError:
+            self._call_patience_s = min(2 * patience_s, CALL_PATIENCE_CAP_S)
             raise UplinkLost(
                 f"the broker does not confirm a call within {patience_s:.0f} s",
                 where=self._settings.url,
             ) from None
-        if lane is Lane.URGENT:
-            self._call_patience.reset()
+        self._call_patience_s = CALL_PATIENCE_FIRST_S
 
     def _encode(self, outbox: Outbox, outgoing: Outgoing) -> bytes:
         parcel, events = outgoing.parcel, outgoing.events
@@ -366,7 +370,7 @@ class Forwarder:
     def _count_sending(self, outgoing: Outgoing, payload: bytes) -> None:
         self._counters["batches_sent"] += 1
         self._counters["batches_resent"] += outgoing.parcel.tries > 1
-        self._counters["batches_packed"] += outgoing.parcel.packed
+        self._counters["batches_packed"] += bool(outgoing.parcel.packed)
         self._counters["events_sent"] += len(outgoing.events)
         self._counters["bytes_sent"] += len(payload)
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 # Five readings; of less, the head of the packet is the most, and a call is smaller still.
 LEAST_BYTES = 400
-# Readings of a home get six times smaller; so many times larger a batch may be, to be as large as
-# others on the wire. Each batch costs both sides a millisecond, whatever is in it.
+# How much larger a batch may be that goes packed: each costs both sides a millisecond, whatever is
+# in it. Readings of a home get six times smaller, but a call waits at the collector while the batch
+# in hand is judged and stored (docs/measurements.md).
 TIMES_SMALLER = 2
 # A collector that was only slow is not a reason to pay for unpacked batches for ever.
 DOUBT_S = 600.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from gateway.codec import encode_event
+from gateway.errors import JournalError
 from gateway.model import Event, lane_of
 
 if TYPE_CHECKING:
@@ -16,6 +18,22 @@ if TYPE_CHECKING:
 
     # Told of an event that the journal accepted, and of its place there.
     Watcher = Callable[[Event, int], None]
+
+log = logging.getLogger("hearth.recorder")
+
+
+def try_to(record: Callable[[Observation], object], seen: Observation) -> bool:
+    """Record what its caller can do without; whether the journal took it.
+
+    One that is full, on a failing flash and without an uplink, must not end the daemon: there are
+    calls in its memory. That it takes nothing is told by others.
+    """
+    try:
+        record(seen)
+    except JournalError as error:
+        log.warning("%s could not be recorded: %s", seen.kind.name.lower(), error)
+        return False
+    return True
 
 
 class Recorder:

@@ -7,12 +7,11 @@ should look. From here it is like any other cause of many short sessions, and is
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from gateway.errors import JournalError
 from gateway.model import Kind, Observation
+from gateway.recorder import try_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 SHORT_S, MANY, WITHIN_S = 10.0, 5, 60.0
 # A session that has held so long: it is over.
 STEADY_S = 300.0
-
-log = logging.getLogger("hearth.uplink")
 
 
 class Steadiness:
@@ -60,7 +57,4 @@ class Steadiness:
         detail: dict[str, Scalar] = {"fault": "unsteady_uplink", "active": active}
         if active:
             detail["reason"] = f"{MANY} short sessions; does another gateway have this id?"
-        try:
-            self._tell(Observation(Kind.FAULT, detail=detail))
-        except JournalError as error:  # a journal that is full says so itself
-            log.warning("many short sessions could not be recorded: %s", error)
+        try_to(self._tell, Observation(Kind.FAULT, detail=detail))

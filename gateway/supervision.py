@@ -8,12 +8,11 @@ that is heard and falls behind is seen, too. A test call goes the whole way of a
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from gateway import __version__
-from gateway.errors import JournalError
 from gateway.model import Kind, Measurement, Observation
+from gateway.recorder import try_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 # Of the time after which a home counts as quiet; two in it, so that one may be lost.
 SIGNS_IN_TIME = 2
-
-log = logging.getLogger("hearth.supervision")
 
 
 class Supervision:
@@ -68,18 +65,10 @@ class Supervision:
                 Measurement(f"backlog_{lane.name.lower()}", events, "count")
                 for lane, events in self._backlog().items()
             )
-            _try(self._tell, Observation(Kind.GATEWAY, waiting, detail=detail))
+            try_to(self._tell, Observation(Kind.GATEWAY, waiting, detail=detail))
             await asyncio.sleep(self._settings.quiet_after / SIGNS_IN_TIME)
 
     async def _test(self) -> None:
         while True:
             await asyncio.sleep(self._settings.test_call)
-            _try(self._call, Observation(Kind.CALL, detail={"cause": "test", "test": True}))
-
-
-def _try(tell: Callable[[Observation], object], seen: Observation) -> None:
-    """A journal that takes nothing now takes the next one; that it fails is told by others."""
-    try:
-        tell(seen)
-    except JournalError as error:
-        log.warning("%s could not be recorded: %s", seen.kind.name.lower(), error)
+            try_to(self._call, Observation(Kind.CALL, detail={"cause": "test", "test": True}))

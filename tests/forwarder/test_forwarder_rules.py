@@ -5,7 +5,7 @@ import contextlib
 
 import cbor2
 import pytest
-from brokers import GATEWAY, JOURNAL, MemoryBacklog, payload_of
+from brokers import GATEWAY, JOURNAL, MemoryBacklog, payload_of, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_uplink import ScriptedSession, ScriptedUplink
@@ -526,6 +526,49 @@ async def test_a_call_that_nobody_confirms_goes_over_another_connection(monkeypa
         await rig.sent(R, 1)
         uplink.acknowledge_all()
         assert await rig.forwarder.drain(5)
+
+
+async def test_calls_in_hand_when_a_link_is_lost_do_not_make_the_next_one_wait(monkeypatch):
+    """Only a call that was not confirmed in time says that the link is slow."""
+    monkeypatch.setattr(forwarder_module, "CALL_PATIENCE_FIRST_S", 0.4)
+    uplink = ScriptedUplink(GATEWAY)
+    vanished = asyncio.Event()
+
+    async def two_sessions_are_dead(topic, payload):
+        if len(uplink.sessions) <= 2 and "/up/" in topic:
+            await vanished.wait()
+
+    uplink.on_publish = two_sessions_are_dead
+    async with Rig(uplink).running() as rig:
+        for n in range(1, URGENT_PLACES + 1):
+            rig.append(U, 1)
+            await rig.sent(U, n)
+        uplink.sessions[-1].lose()
+        await uplink.until(lambda: len(uplink.sessions) == 2)
+        async with asyncio.timeout(2.0):  # a fourth doubling would be 3.2 s or more
+            await uplink.until(lambda: len(uplink.sessions) == 3)
+        uplink.acknowledge_all()
+
+
+async def test_a_slow_link_is_given_more_time_until_it_answers(monkeypatch):
+    monkeypatch.setattr(forwarder_module, "CALL_PATIENCE_FIRST_S", 0.05)
+    uplink = ScriptedUplink(GATEWAY)
+    vanished = asyncio.Event()
+
+    async def three_sessions_are_dead(topic, payload):
+        if len(uplink.sessions) <= 3 and "/up/" in topic:
+            await vanished.wait()
+
+    uplink.on_publish = three_sessions_are_dead
+    async with Rig(uplink).running() as rig:
+        patience = []
+        rig.append(U, 1)
+        for n in range(2, 5):
+            await uplink.until(lambda n=n: len(uplink.sessions) == n)
+            patience.append(rig.forwarder._call_patience_s)
+        assert patience == [0.1, 0.2, 0.4]
+        await until(lambda: rig.forwarder._call_patience_s == 0.05)
+        uplink.acknowledge_all()
 
 
 async def test_readings_that_nobody_confirms_wait_for_the_keepalive(monkeypatch):

@@ -48,12 +48,16 @@ async def test_nothing_is_packed_unasked():
 
 async def test_what_is_understood_goes_packed_and_holds_the_same():
     async with Rig().running() as rig:
-        await offer(rig)
+        for n in range(1, 4):  # each lane of a collector makes the offer, and each collector
+            await offer(rig)
+            await rig.uplink.until(lambda n=n: rig.forwarder._packing._offers == n)
         await learned(rig, understands=True)
         payloads = tuple(payload_of(n) for n in range(ENOUGH))
         rig.backlog.append(R, *payloads)
         await rig.sent(R, ENOUGH)
         assert all(batches_of(rig, R))
+        counters = rig.forwarder.counters
+        assert counters["batches_packed"] == counters["batches_sent"] == len(batches_of(rig, R))
         assert [body for batch in rig.uplink.batches for body in batch.events] == [*payloads]
         sizes = [len(data) for name, data in rig.uplink.published if name.endswith("/up/routine")]
         assert sum(sizes) < sum(map(len, payloads)) / 2
