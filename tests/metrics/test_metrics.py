@@ -160,9 +160,10 @@ async def test_scrapers_that_hang_do_not_hold_up_a_call(tmp_path):
 
 @needs_mosquitto
 async def test_a_port_that_is_taken_is_a_fault_and_calls_are_taken(tmp_path):
-    async with MirroredHome(tmp_path) as home:
-        host, _, port = home.listen.rpartition(":")
-        other = await asyncio.start_server(lambda _, writer: writer.close(), host, int(port))
+    home = MirroredHome(tmp_path)
+    other = await asyncio.start_server(lambda _, writer: writer.close(), HOST, 0)
+    home.listen = "{}:{}".format(*other.sockets[0].getsockname())
+    async with other, home:
         await home.start()
         await home.board.button(BUTTON).watched()
         await home.button.press()
@@ -170,7 +171,6 @@ async def test_a_port_that_is_taken_is_a_fault_and_calls_are_taken(tmp_path):
         await home.stored("fault", "gateway", 1)
         ((body,),) = home.query("SELECT body FROM events WHERE kind = 'fault'")
         assert '"metrics"' in body
-        other.close()
 
 
 # --- the figures --------------------------------------------------------------------------------

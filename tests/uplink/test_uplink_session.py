@@ -10,7 +10,7 @@ import pytest
 from brokers import needs_mosquitto, settings_for, until
 from paho.mqtt.enums import CallbackAPIVersion
 
-from drivers.sim.broker import Broker, free_port
+from drivers.sim.broker import Broker
 from gateway.errors import PublishRefused, SettingsError, UplinkLost
 from gateway.settings import UplinkSettings
 from gateway.uplink import MqttUplink, Will
@@ -227,7 +227,8 @@ async def test_a_broker_that_never_confirms_is_left(broker, monkeypatch):
 
 async def test_connecting_can_be_cancelled():
     """A listener that accepts and says nothing."""
-    server = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", port := free_port())
+    server = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
     async with server:
         uplink = MqttUplink(UplinkSettings(url=f"mqtt://127.0.0.1:{port}"))
 
