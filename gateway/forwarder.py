@@ -34,7 +34,7 @@ from gateway.errors import PublishRefused, SettingsError, UplinkError, UplinkLos
 from gateway.incoming import Incoming
 from gateway.model import Batch, Lane
 from gateway.outbox import Outbox, Outgoing
-from gateway.pace import MIN_BATCH_BYTES, Pace
+from gateway.pace import MIN_BATCH_BYTES, Flight, Pace
 from gateway.packing import TIMES_SMALLER, Packing
 from gateway.right_of_way import URGENT_PLACES, RightOfWay
 from gateway.uplink import MqttUplink, Traffic, Will, state_topic, up_topic
@@ -305,9 +305,8 @@ class Forwarder:
                 await outbox.wake.wait()
             outbox.outstanding.sent(outgoing.parcel)
             self._way.goes(outbox.lane)
-            if not urgent:
-                pace.sent(len(payload))
-            crew.start(self._send(session, outbox, outgoing, payload, pace))
+            flight = None if urgent else pace.sent(len(payload))
+            crew.start(self._send(session, outbox, outgoing, payload, flight))
 
     def _settled(self, outbox: Outbox) -> None:
         """A lane has nothing to send now: routine may go, and a drain may be over."""
@@ -323,7 +322,12 @@ class Forwarder:
         return min(MAX_RAW_BYTES, pace.batch_bytes * (TIMES_SMALLER if packed else 1))
 
     async def _send(
-        self, session: Session, outbox: Outbox, outgoing: Outgoing, payload: bytes, pace: Pace
+        self,
+        session: Session,
+        outbox: Outbox,
+        outgoing: Outgoing,
+        payload: bytes,
+        flight: Flight | None,
     ) -> None:
         """Publish one batch, and note what the broker said."""
         parcel, sent_at_s = outgoing.parcel, time.monotonic()
@@ -337,8 +341,8 @@ class Forwarder:
             outbox.landed(parcel)
             if self._settings.ack == "broker":
                 self._incoming.acknowledge(outbox, parcel.first, parcel.last)
-        if outbox.lane is Lane.ROUTINE:
-            pace.landed(len(payload), sent_at_s, time.monotonic())
+        if flight is not None:
+            flight.landed(sent_at_s, time.monotonic())
         for other in self._outboxes.values():
             other.wake.set()
 

@@ -6,7 +6,8 @@ a minute that a call would stand behind. So the window is counted in bytes and s
 trip of the PUBACKs: it grows while they come back soon, and is halved when they come later than the
 shortest lately seen by QUEUE_LIMIT_S, because then the bytes stand in a queue (the idea of LEDBAT,
 RFC 6817, with the growth of TCP, RFC 5681). The shortest is remembered for a while only, because
-links change.
+links change. What a small batch needs that goes alone is the way itself and no queue of ours: a few
+of these, and a link that became longer is known without waiting for the shortest to be forgotten.
 
 Pure: the caller gives the time.
 """
@@ -14,6 +15,7 @@ Pure: the caller gives the time.
 from __future__ import annotations
 
 from math import inf
+from typing import NamedTuple
 
 # What a call may find standing before it: below the half second at which a wait is felt.
 QUEUE_LIMIT_S = 0.25
@@ -29,6 +31,22 @@ GROWTH_PARTS = 8
 BATCHES_IN_FLIGHT = 4
 # How long a shortest round trip is believed; RFC 6817 keeps ten minutes, gateways roam faster.
 BASE_LIFETIME_S = 30.0
+# Not above what the slowest link carries in QUEUE_LIMIT_S: so small, a batch makes no queue itself.
+LONE_BYTES = 2048
+# One late PUBACK is a lost segment, or somebody else's queue.
+LONE_TIMES = 3
+
+
+class Flight(NamedTuple):
+    """A batch on its way: its bytes, and whether it went alone and small."""
+
+    pace: Pace
+    size: int
+    lone: bool
+
+    def landed(self, sent_at_s: float, now_s: float) -> None:
+        """Its PUBACK came."""
+        self.pace.landed(self, sent_at_s, now_s)
 
 
 class Pace:
@@ -45,6 +63,7 @@ class Pace:
         self._flying = 0
         self._base_s, self._older_base_s, self._base_since_s = inf, inf, -inf
         self._halved_at_s = -inf
+        self._late_lone: list[float] = []  # round trips, since one was not late
 
     @property
     def window_bytes(self) -> int:
@@ -65,22 +84,30 @@ class Pace:
         fits = self._flying_bytes + size <= self._window
         return fits and self._flying < self._max_batches
 
-    def sent(self, size: int) -> None:
-        """A batch of this size was handed to the link."""
+    def sent(self, size: int) -> Flight:
+        """A batch of this size is handed to the link."""
+        flight = Flight(self, size, lone=not self._flying and size <= LONE_BYTES)
         self._flying += 1
         self._flying_bytes += size
+        return flight
 
-    def landed(self, size: int, sent_at_s: float, now_s: float) -> None:
+    def landed(self, flight: Flight, sent_at_s: float, now_s: float) -> None:
         """Its PUBACK came."""
         self._flying -= 1
-        self._flying_bytes -= size
+        self._flying_bytes -= flight.size
         round_trip_s = now_s - sent_at_s
         self._learn_base(round_trip_s, now_s)
-        base_s = min(self._base_s, self._older_base_s)
-        if round_trip_s <= base_s + QUEUE_LIMIT_S:
-            self._grow(size)
+        if not self._is_late(round_trip_s):
+            self._late_lone.clear()
+        elif flight.lone:
+            self._learn_longer(round_trip_s, now_s)
+        if not self._is_late(round_trip_s):
+            self._grow(flight.size)
         elif sent_at_s >= self._halved_at_s:  # else: sent before the last halving could help
             self._halve(now_s)
+
+    def _is_late(self, round_trip_s: float) -> bool:
+        return round_trip_s > min(self._base_s, self._older_base_s) + QUEUE_LIMIT_S
 
     def _grow(self, size: int) -> None:
         careful = max(MIN_BATCH_BYTES, self._window / GROWTH_PARTS) * size / self._window
@@ -96,3 +123,11 @@ class Pace:
         if now_s - self._base_since_s > BASE_LIFETIME_S:
             self._older_base_s, self._base_s, self._base_since_s = self._base_s, inf, now_s
         self._base_s = min(self._base_s, round_trip_s)
+
+    def _learn_longer(self, round_trip_s: float, now_s: float) -> None:
+        self._late_lone.append(round_trip_s)
+        if len(self._late_lone) == LONE_TIMES:
+            self._base_s = self._older_base_s = min(self._late_lone)
+            self._base_since_s = now_s
+            self._growing_fast = True  # another link, of which nothing is known yet
+            self._late_lone.clear()
