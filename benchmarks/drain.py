@@ -30,7 +30,7 @@ from drivers.sim.broker import HOST, Broker
 from gateway.cli.main import SWITCH_INTERVAL_S
 from gateway.clock import SystemClock
 from gateway.codec import encode_event
-from gateway.forwarder import Forwarder
+from gateway.forwarding.forwarder import Forwarder
 from gateway.journal import Journal
 from gateway.model import Event, Kind, Lane, Measurement, Stamp, TimeQuality
 from gateway.settings import UplinkSettings

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway.codec import decode_ack, encode_batch
-from gateway.forwarder import state_payload
+from gateway.forwarding.forwarder import state_payload
 from gateway.model import Batch, Lane
 from gateway.uplink import ack_topic, state_topic, up_topic
 

@@ -7,14 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gateway.allowance import Allowance
 from gateway.calls.desk import GATEWAY
 from gateway.caretaker import Caretaker
 from gateway.commands.dispatcher import Dispatcher
 from gateway.commands.keys import read_public_keys
 from gateway.control import ControlServer
 from gateway.errors import SettingsError
-from gateway.forwarder import Forwarder
+from gateway.forwarding.allowance import Allowance
+from gateway.forwarding.forwarder import Forwarder
+from gateway.forwarding.steadiness import Steadiness
 from gateway.health import Health
 from gateway.household import Household
 from gateway.mirror import Mirror
@@ -25,7 +26,6 @@ from gateway.model import Kind, Lane, Observation
 from gateway.orders import Orders
 from gateway.overrides import Overrides
 from gateway.recorder import try_to
-from gateway.steadiness import Steadiness
 from gateway.strict import sayable
 from gateway.supervision import SIGNS_IN_TIME, Supervision
 from gateway.supervisor import Supervisor

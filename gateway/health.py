@@ -12,9 +12,9 @@ import msgspec
 from gateway.model import Lane
 
 if TYPE_CHECKING:
-    from gateway.allowance import Allowance
     from gateway.clock import Clock
-    from gateway.forwarder import Forwarder
+    from gateway.forwarding.allowance import Allowance
+    from gateway.forwarding.forwarder import Forwarder
     from gateway.household import Household
     from gateway.journal import Journal
     from gateway.mirror import Mirror

@@ -121,11 +121,12 @@ class Mirror:
             self._kept.topics.clear()
         self._kept.topics |= wanted
         await self._save()
-        await self._publish(session, Outgoing(status_topic(self._gateway), ONLINE, retain=True))
         if self._home:
             everything = self._home.everything()
             await self._publish_all(session, everything.configs)
             await self._publish_all(session, everything.states)
+        # The last: until then nobody believes what is retained, and may be of yesterday.
+        await self._publish(session, Outgoing(status_topic(self._gateway), ONLINE, retain=True))
         self._connected = True
 
     async def _converse(self, session: Session) -> None:

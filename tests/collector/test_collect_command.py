@@ -29,7 +29,7 @@ from collector.store import open_store
 from drivers.sim.broker import Broker, free_port
 from gateway.cli.main import main
 from gateway.codec import encode_event
-from gateway.forwarder import Forwarder
+from gateway.forwarding.forwarder import Forwarder
 from gateway.model import Kind, Lane
 
 PROCESS = Path(__file__).with_name("outputs_process.py")

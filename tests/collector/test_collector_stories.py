@@ -24,7 +24,7 @@ from collector.store import open_store
 from drivers.sim.broker import Broker
 from gateway.codec import encode_batch, encode_event, observe_gap
 from gateway.errors import StoreError, UplinkError
-from gateway.forwarder import Forwarder
+from gateway.forwarding.forwarder import Forwarder
 from gateway.model import Batch, Gap, Kind, Lane
 from gateway.uplink import MqttUplink, ack_topic, up_topic
 

@@ -18,7 +18,7 @@ from gateway.cli.send import arguments_of, seconds_of, value_of
 from gateway.clock import SystemClock
 from gateway.commands.keys import read_public_keys
 from gateway.errors import SettingsError
-from gateway.forwarder import Forwarder
+from gateway.forwarding.forwarder import Forwarder
 
 
 async def hearth(*words, zh=False):

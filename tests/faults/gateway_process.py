@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from gateway.clock import SystemClock
 from gateway.codec import encode_event
 from gateway.errors import JournalSaturated
-from gateway.forwarder import Forwarder
+from gateway.forwarding.forwarder import Forwarder
 from gateway.journal import Journal
 from gateway.model import Event, Kind, Lane, Measurement
 from gateway.settings import UplinkSettings

@@ -4,11 +4,11 @@ import pytest
 from brokers import until
 from test_forwarder_rules import Rig
 
-from gateway import allowance as allowance_module
-from gateway import forwarder as forwarder_module
-from gateway.allowance import DAY_MS, Allowance
 from gateway.errors import JournalSaturated
-from gateway.forwarder import Forwarder
+from gateway.forwarding import allowance as allowance_module
+from gateway.forwarding import forwarder as forwarder_module
+from gateway.forwarding.allowance import DAY_MS, Allowance
+from gateway.forwarding.forwarder import Forwarder
 from gateway.model import Lane, Stamp, TimeQuality
 from gateway.settings import UplinkSettings
 from gateway.timekeeper import Timekeeper

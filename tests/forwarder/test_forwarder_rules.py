@@ -10,15 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_uplink import ScriptedSession, ScriptedUplink
 
-from gateway import forwarder as forwarder_module
-from gateway import outbox as outbox_module
-from gateway import right_of_way as way_module
 from gateway.codec import encode_ack
 from gateway.errors import JournalClosed, PublishRefused, UplinkLost
-from gateway.forwarder import ROUTINE_PLACES, Forwarder
+from gateway.forwarding import forwarder as forwarder_module
+from gateway.forwarding import outbox as outbox_module
+from gateway.forwarding import patience as patience_module
+from gateway.forwarding import right_of_way as way_module
+from gateway.forwarding.forwarder import ROUTINE_PLACES, Forwarder
+from gateway.forwarding.outbox import MAX_OUTSTANDING
+from gateway.forwarding.right_of_way import URGENT_PLACES
 from gateway.model import Ack, Lane
-from gateway.outbox import MAX_OUTSTANDING
-from gateway.right_of_way import URGENT_PLACES
 from gateway.settings import UplinkSettings
 from gateway.uplink import Message, down_topic, reply_topic, state_topic
 
@@ -507,7 +508,7 @@ async def test_a_subscription_to_commands_that_is_refused_keeps_no_event_back(mo
 
 async def test_a_call_that_nobody_confirms_goes_over_another_connection(monkeypatch):
     """The link is half open: what is sent vanishes, and no ping is due for minutes."""
-    monkeypatch.setattr(forwarder_module, "CALL_PATIENCE_FIRST_S", 0.1)
+    monkeypatch.setattr(patience_module, "FIRST_S", 0.1)
     uplink = ScriptedUplink(GATEWAY)
     vanished = asyncio.Event()
 
@@ -530,7 +531,7 @@ async def test_a_call_that_nobody_confirms_goes_over_another_connection(monkeypa
 
 async def test_calls_in_hand_when_a_link_is_lost_do_not_make_the_next_one_wait(monkeypatch):
     """Only a call that was not confirmed in time says that the link is slow."""
-    monkeypatch.setattr(forwarder_module, "CALL_PATIENCE_FIRST_S", 0.4)
+    monkeypatch.setattr(patience_module, "FIRST_S", 0.4)
     uplink = ScriptedUplink(GATEWAY)
     vanished = asyncio.Event()
 
@@ -551,7 +552,7 @@ async def test_calls_in_hand_when_a_link_is_lost_do_not_make_the_next_one_wait(m
 
 
 async def test_a_slow_link_is_given_more_time_until_it_answers(monkeypatch):
-    monkeypatch.setattr(forwarder_module, "CALL_PATIENCE_FIRST_S", 0.05)
+    monkeypatch.setattr(patience_module, "FIRST_S", 0.05)
     uplink = ScriptedUplink(GATEWAY)
     vanished = asyncio.Event()
 
@@ -565,14 +566,14 @@ async def test_a_slow_link_is_given_more_time_until_it_answers(monkeypatch):
         rig.append(U, 1)
         for n in range(2, 5):
             await uplink.until(lambda n=n: len(uplink.sessions) == n)
-            patience.append(rig.forwarder._call_patience_s)
+            patience.append(rig.forwarder._sending._patience._patience_s)
         assert patience == [0.1, 0.2, 0.4]
-        await until(lambda: rig.forwarder._call_patience_s == 0.05)
+        await until(lambda: rig.forwarder._sending._patience._patience_s == 0.05)
         uplink.acknowledge_all()
 
 
 async def test_readings_that_nobody_confirms_wait_for_the_keepalive(monkeypatch):
-    monkeypatch.setattr(forwarder_module, "CALL_PATIENCE_FIRST_S", 0.01)
+    monkeypatch.setattr(patience_module, "FIRST_S", 0.01)
     uplink = ScriptedUplink(GATEWAY)
     slow = asyncio.Event()
 

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gateway.outstanding import Outstanding, State, Verdict
+from gateway.forwarding.outstanding import Outstanding, State, Verdict
 
 
 class OutstandingModel(RuleBasedStateMachine):

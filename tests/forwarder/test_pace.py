@@ -4,7 +4,7 @@ import heapq
 
 import pytest
 
-from gateway.pace import QUEUE_LIMIT_S, Flight, Pace
+from gateway.forwarding.pace import QUEUE_LIMIT_S, Flight, Pace
 
 MAX_BATCH = 16 * 1024
 HEAD = 128

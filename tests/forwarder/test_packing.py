@@ -10,9 +10,9 @@ from scripted_uplink import ScriptedUplink
 from test_forwarder_rules import Rig
 
 from gateway.codec import decode_batch, encode_event, encode_offer
+from gateway.forwarding.outstanding import Parcel, State
+from gateway.forwarding.packing import DOUBT_S, Packing
 from gateway.model import DEFLATE, Lane, Offer
-from gateway.outstanding import Parcel, State
-from gateway.packing import DOUBT_S, Packing
 from gateway.uplink import ack_topic, offer_topic
 
 U, R = Lane.URGENT, Lane.ROUTINE

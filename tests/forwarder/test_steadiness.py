@@ -3,11 +3,11 @@
 import pytest
 from test_forwarder_rules import R, Rig
 
-from gateway import forwarder as forwarder_module
 from gateway.errors import JournalSaturated
-from gateway.forwarder import Forwarder
+from gateway.forwarding import forwarder as forwarder_module
+from gateway.forwarding.forwarder import Forwarder
+from gateway.forwarding.steadiness import MANY, SHORT_S, STEADY_S, WITHIN_S, Steadiness
 from gateway.settings import UplinkSettings
-from gateway.steadiness import MANY, SHORT_S, STEADY_S, WITHIN_S, Steadiness
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from collector.assembly import Assembly
 from collector.outputs.port import TOLD
 from collector.store import open_store
-from gateway.forwarder import Forwarder
+from gateway.forwarding.forwarder import Forwarder
 from gateway.metrics import Figures
 from gateway.settings import UplinkSettings
 

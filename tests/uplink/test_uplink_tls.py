@@ -17,7 +17,7 @@ from cryptography import x509
 
 from drivers.sim.broker import HOST, Broker
 from gateway.errors import SettingsError, UplinkLost
-from gateway.forwarder import Forwarder
+from gateway.forwarding.forwarder import Forwarder
 from gateway.model import Lane
 from gateway.settings import UplinkSettings, read_uplink
 from gateway.uplink import MqttUplink

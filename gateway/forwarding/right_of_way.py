@@ -16,9 +16,9 @@ from gateway.model import Lane
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from gateway.allowance import Allowance
-    from gateway.outbox import Outbox
-    from gateway.pace import Pace
+    from gateway.forwarding.allowance import Allowance
+    from gateway.forwarding.outbox import Outbox
+    from gateway.forwarding.pace import Pace
 
 # Places of the window that only urgent batches take.
 URGENT_PLACES = 4

@@ -11,12 +11,12 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from gateway.forwarding.outstanding import State
 from gateway.model import DEFLATE, Lane
-from gateway.outstanding import State
 
 if TYPE_CHECKING:
+    from gateway.forwarding.outstanding import Parcel
     from gateway.model import Offer
-    from gateway.outstanding import Parcel
 
 # Five readings; of less, the head of the packet is the most, and a call is smaller still.
 LEAST_BYTES = 400

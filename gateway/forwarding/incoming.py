@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.codec import decode_ack, decode_offer
 from gateway.errors import DecodeError, PublishRefused, UnknownVersion, UplinkLost
+from gateway.forwarding.outstanding import Verdict
 from gateway.model import Lane
-from gateway.outstanding import Verdict
 from gateway.uplink import ack_topic, down_topic, offer_topic
 
 if TYPE_CHECKING:
     import asyncio
-    from collections import Counter
     from collections.abc import Callable, Mapping
 
     from gateway.crew import Crew
-    from gateway.outbox import Outbox
-    from gateway.packing import Packing
+    from gateway.forwarding.outbox import Outbox
+    from gateway.forwarding.packing import Packing
+    from gateway.forwarding.tally import Tally
     from gateway.settings import UplinkSettings
     from gateway.uplink import Message, Session
 
@@ -42,8 +42,7 @@ class Incoming:
         outboxes: whose batches are acknowledged, by journal and lane.
         packing: who learns what the collector understands.
         commands: who carries out commands; None if none are taken.
-        counters: of the forwarder.
-        on_error: takes what went wrong and keeps nothing back.
+        tally: of the forwarder.
         on_progress: called when something was freed.
     """
 
@@ -55,8 +54,7 @@ class Incoming:
         outboxes: Mapping[tuple[bytes, Lane], Outbox],
         packing: Packing,
         commands: Commands | None,
-        counters: Counter[str],
-        on_error: Callable[[Exception], None],
+        tally: Tally,
         on_progress: Callable[[], None],
     ) -> None:
         self._gateway = gateway
@@ -65,8 +63,7 @@ class Incoming:
         self._packing = packing
         self._commands = commands
         self._commanding = 0
-        self._counters = counters
-        self._on_error = on_error
+        self._tally = tally
         self._on_progress = on_progress
 
     async def subscribe(self, session: Session) -> None:
@@ -83,8 +80,7 @@ class Incoming:
         try:
             await session.subscribe(topic)
         except UplinkLost as error:  # if it is the link that is lost, what comes next says so
-            self._on_error(error)
-            self._counters[counter] += 1
+            self._tally.failed(error, counter)
 
     async def receive(self, session: Session, crew: Crew) -> None:
         """Take what comes, until the link is lost."""
@@ -93,11 +89,11 @@ class Incoming:
             if self._commands is not None and message.topic.startswith(down):
                 self._hand_on(session, message, self._commands, crew)
             elif message.topic == ack_topic(self._gateway):
-                self._counters[f"acks_{self.judge(message.payload)}"] += 1
+                self._tally[f"acks_{self.judge(message.payload)}"] += 1
             elif message.topic == offer_topic():
                 self._learn(message.payload)
             else:
-                self._counters["acks_wrong_topic"] += 1
+                self._tally["acks_wrong_topic"] += 1
 
     def judge(self, payload: bytes) -> str:
         """Free what an acknowledgement names, if it names what was sent; what became of it."""
@@ -119,7 +115,7 @@ class Incoming:
         if verdict is Verdict.TAKEN:
             if parcel is not None:
                 self._packing.acknowledged(parcel)
-            self._counters["events_acknowledged"] += last - first + 1
+            self._tally["events_acknowledged"] += last - first + 1
             self._on_progress()
         return verdict
 
@@ -128,7 +124,7 @@ class Incoming:
         try:
             self._packing.offered(decode_offer(payload))
         except (UnknownVersion, DecodeError):
-            self._counters["offers_malformed"] += 1
+            self._tally["offers_malformed"] += 1
             return
         for (_, lane), outbox in self._outboxes.items():
             if lane is Lane.URGENT:
@@ -139,7 +135,7 @@ class Incoming:
             self._commanding += 1
             crew.start(self._command(session, message, to)).add_done_callback(self._commanded)
         else:
-            self._counters["commands_dropped"] += 1
+            self._tally["commands_dropped"] += 1
 
     async def _command(self, session: Session, message: Message, to: Commands) -> None:
         """Have one command carried out, and send the reply."""
@@ -147,10 +143,9 @@ class Incoming:
             reply = await to.handle(message)
             if reply is not None:
                 await session.publish(reply.topic, reply.payload)
-                self._counters["replies_sent"] += 1
+                self._tally["replies_sent"] += 1
         except PublishRefused as error:  # the sender comes again, and finds the reply kept
-            self._on_error(error)
-            self._counters["replies_refused"] += 1
+            self._tally.failed(error, "replies_refused")
 
     def _commanded(self, _: asyncio.Task[None]) -> None:
         self._commanding -= 1

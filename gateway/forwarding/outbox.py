@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gateway.backoff import Backoff
 from gateway.codec import MAX_BATCH_EVENTS
+from gateway.forwarding.outstanding import Outstanding, Parcel, Verdict
 from gateway.model import Lane
-from gateway.outstanding import Outstanding, Parcel, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

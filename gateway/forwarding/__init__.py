@@ -1,0 +1,1 @@
+"""From the journal to committed at the collector: the forwarder, and what it is made of."""
