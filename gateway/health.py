@@ -76,11 +76,13 @@ class Health:
 
     def _uplink_facts(self) -> dict[str, object]:
         if self.forwarder is None:
-            return {"connected": False}
+            return {"connected": False, "last_error": "", "hint": ""}
+        error = self.forwarder.last_error
         return {
             "connected": self.forwarder.connected,
             "outstanding": self.forwarder.outstanding,
-            "last_error": str(self.forwarder.last_error or ""),
+            "last_error": str(error or ""),
+            "hint": error.hint if error else "",
             "counters": dict(self.forwarder.counters),
             "today": self._allowance_facts(),
         }

@@ -18,7 +18,7 @@ def status(lane: LaneStatus = LANE, **journal: list[str]) -> dict:
     return {
         "gateway": "hil-home",
         "clock": "synchronised",
-        "uplink": {"connected": False, "last_error": "refused"},
+        "uplink": {"connected": False, "last_error": "refused", "hint": ""},
         "testing": False,
         "calls": [],
         "journal": {
@@ -45,6 +45,14 @@ def test_a_flash_that_is_well_is_not_talked_of():
     assert "urgent   accepted 7  waiting 3\n" in page
     assert "NOT CONNECTED (refused)" in page
     assert "FLASH" not in page
+
+
+def test_what_to_look_at_is_said_while_there_is_no_connection():
+    uplink = {"connected": False, "last_error": "refused", "hint": "is the broker running?"}
+    page = _page(status() | {"uplink": uplink})
+    assert "NOT CONNECTED (refused)\n  hint: is the broker running?\n" in page
+    assert "hint" not in _page(status() | {"uplink": uplink | {"connected": True}})
+    assert "hint" not in _page(status() | {"uplink": uplink | {"hint": ""}})
 
 
 def test_what_is_not_on_flash_is_said_with_the_reason():

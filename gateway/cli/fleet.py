@@ -93,7 +93,7 @@ def _heads() -> list[str]:
         text("backlog", "待传(紧急/常规)"),
         text("version", "版本"),
         text("faults", "故障"),
-        text("devices offline", "离线设备"),
+        text("devices offline", "掉线设备"),
     ]
 
 
@@ -116,7 +116,7 @@ def _verdict(it: Condition) -> str:
         return text("QUIET", "失联")
     if it.facts.faults:
         return text("FAULT", "有故障")
-    return text("offline", "有设备离线") if it.facts.offline else text("well", "正常")
+    return text("offline", "有设备掉线") if it.facts.offline else text("well", "正常")
 
 
 def _heard(it: Condition) -> str:

@@ -36,13 +36,15 @@ def _page(status: dict[str, Any]) -> str:
     state = (
         text("connected", "已连接")
         if uplink["connected"]
-        else text("NOT CONNECTED", "未连接") + f" ({uplink.get('last_error') or '-'})"
+        else text("NOT CONNECTED", "未连接") + f" ({uplink['last_error'] or '-'})"
     )
     lines.append(f"{text('uplink', '上行')}: {state}")
+    if not uplink["connected"] and (hint := uplink["hint"]):
+        lines.append(f"  {text('hint', '提示')}: {hint}")
     if today := uplink.get("today"):
         lines.append(f"{text('traffic today', '今日流量')}: {_today(today)}")
     if "mirror" in status:
-        lines.append(f"{text('mirror', '镜像')}: {_mirror(status['mirror'])}")
+        lines.append(f"{text('mirror', '副本')}: {_mirror(status['mirror'])}")
     lines += [_call(call) for call in status["calls"]]
     if status["testing"]:
         lines.append(text("TEST MODE: calls are marked as tests", "测试模式：呼叫标记为测试"))

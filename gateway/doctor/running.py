@@ -65,10 +65,11 @@ def _uplink(uplink: Mapping[str, Any], lanes: Mapping[str, Any]) -> Finding:
             f"守护程序已连接，{waiting} 条事件待上传",
             about="uplink",
         )
-    why = uplink.get("last_error") or "-"
+    why = uplink["last_error"] or "-"
     return fault(
         f"the daemon is not connected, {waiting} events wait: {why}",
         f"守护程序未连接，{waiting} 条事件待上传：{why}",
+        hint=Words.same(uplink["hint"]),
         about="uplink",
     )
 
@@ -96,6 +97,6 @@ def _device(name: str, device: Mapping[str, Any]) -> Finding:
         return ok("online", "在线", about=name)
     if state == "starting":
         return warning("is being looked for", "正在连接", about=name)
-    chinese = {"offline": "离线", "failed": "驱动出错"}.get(state, state)
+    chinese = {"offline": "掉线", "failed": "驱动出错"}.get(state, state)
     said = Words(f"{state}: {reason}", f"{chinese}：{reason}") if reason else Words(state, chinese)
     return Finding(Level.FAULT, said, about=name)

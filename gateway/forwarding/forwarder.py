@@ -43,6 +43,7 @@ from gateway.uplink import MqttUplink, Traffic, Will, state_topic
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gateway.errors import HearthError
     from gateway.forwarding.allowance import Allowance
     from gateway.forwarding.incoming import Commands
     from gateway.forwarding.outbox import Backlog, Outgoing
@@ -157,7 +158,7 @@ class Forwarder:
         return dict(self._tally)
 
     @property
-    def last_error(self) -> Exception | None:
+    def last_error(self) -> HearthError | None:
         """Why the last session failed, or the last publish was refused."""
         return self._tally.last_error
 

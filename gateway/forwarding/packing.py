@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.forwarding.outstanding import Parcel
     from gateway.model import Offer
 
-# Five readings; of less, the head of the packet is the most, and a call is smaller still.
+# Four readings; of less, the head of the packet is the most, and a call is smaller still.
 LEAST_BYTES = 400
 # How much larger a batch may be that goes packed: each costs both sides a millisecond, whatever is
 # in it. Readings of a home get six times smaller, but a call waits at the collector while the batch

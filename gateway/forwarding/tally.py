@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gateway.errors import HearthError
     from gateway.forwarding.outbox import Outgoing
     from gateway.uplink import Traffic
 
@@ -43,7 +44,7 @@ class Tally(Counter[str]):
 
     def __init__(self) -> None:
         super().__init__(dict.fromkeys(NAMES, 0))
-        self.last_error: Exception | None = None
+        self.last_error: HearthError | None = None
 
     def sent(self, outgoing: Outgoing, payload: bytes) -> None:
         """A batch is handed to the link."""
@@ -58,7 +59,7 @@ class Tally(Counter[str]):
         self["wire_bytes_sent"] += now.sent_bytes - before.sent_bytes
         self["wire_bytes_received"] += now.received_bytes - before.received_bytes
 
-    def failed(self, error: Exception, counter: str) -> None:
+    def failed(self, error: HearthError, counter: str) -> None:
         """Something went wrong that keeps nothing back."""
         self.last_error = error
         self[counter] += 1

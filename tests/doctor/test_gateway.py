@@ -149,7 +149,7 @@ def status(**changes: object) -> dict:
     return {
         "testing": False,
         "calls": [],
-        "uplink": {"connected": True, "last_error": ""},
+        "uplink": {"connected": True, "last_error": "", "hint": ""},
         "journal": {"lanes": {"urgent": LANE, "routine": LANE}, "trouble": [], "set_aside": []},
         "devices": {},
     } | changes
@@ -173,8 +173,10 @@ def test_test_mode_and_open_calls_are_told():
 def test_an_uplink_that_is_not_there_with_what_waits():
     lanes = {"urgent": LANE | {"backlog": 2}, "routine": LANE | {"backlog": 5}}
     journal = {"lanes": lanes, "trouble": [], "set_aside": []}
-    down = {"connected": False, "last_error": "refused"}
-    only(about("uplink", uplink=down, journal=journal), FAULT, "7 events wait: refused")
+    down = {"connected": False, "last_error": "refused", "hint": "is the port right?"}
+    found = about("uplink", uplink=down, journal=journal)
+    only(found, FAULT, "7 events wait: refused")
+    assert found[0].hint.english == "is the port right?"
 
 
 def test_flash_that_fails_and_what_was_met_at_the_start():

@@ -1,4 +1,4 @@
-"""The documents name every figure that is exported, and none that is not."""
+"""The documents, in both languages, name every figure that is exported, and none that is not."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from gateway.metrics import Figures
 from gateway.settings import UplinkSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
+GATEWAY = [("metrics.md", "The gateway"), ("metrics.zh.md", "网关")]
+COLLECTOR = [("collector.md", "Prometheus"), ("collector.zh.md", "Prometheus")]
 NOWHERE = UplinkSettings(url="mqtt://127.0.0.1:1")
 LAST = {"counter": "_total", "info": "_info"}  # what OpenMetrics puts behind the family's name
 
@@ -48,11 +50,12 @@ def documented(text: str) -> set[str]:
 
 def section(name: str, title: str) -> str:
     """The part of a document under a heading, up to the next of its kind."""
-    parts = re.split(r"^## ", (DOCS / name).read_text(), flags=re.MULTILINE)
+    parts = re.split(r"^## ", (DOCS / name).read_text("utf-8"), flags=re.MULTILINE)
     return next(it for it in parts if it.startswith(f"{title}\n"))
 
 
-async def test_the_gateways_document_names_what_it_exports():
+@pytest.mark.parametrize(("name", "title"), GATEWAY)
+async def test_the_gateways_document_names_what_it_exports(name, title):
     snapshot = {
         "uptime_ms": 61_500,
         "clock": "unknown",
@@ -68,15 +71,14 @@ async def test_the_gateways_document_names_what_it_exports():
         "devices": {"bed": DEVICE},
         "mirror": {"connected": True, "queued": 0, "published": 1, "refused": 0, "dropped": 0},
     }
-    assert documented(section("metrics.md", "The gateway")) == exported(
-        Figures(lambda: snapshot).collect()
-    )
+    assert documented(section(name, title)) == exported(Figures(lambda: snapshot).collect())
 
 
-async def test_the_document_names_every_verdict_on_an_acknowledgement():
+@pytest.mark.parametrize(("name", "title"), GATEWAY)
+async def test_the_document_names_every_verdict_on_an_acknowledgement(name, title):
     counters = Forwarder("g", NOWHERE, []).counters
     verdicts = {it.removeprefix("acks_") for it in counters if it.startswith("acks_")}
-    lines = section("metrics.md", "The gateway").splitlines()
+    lines = section(name, title).splitlines()
     (row,) = [it for it in lines if it.startswith("| `hearth_uplink_acks_total`")]
     assert set(re.findall(r"`([a-z_]+)`", row)) - {"hearth_uplink_acks_total"} == verdicts
 
@@ -88,7 +90,8 @@ def store(tmp_path):
     opened.close()
 
 
-async def test_the_collectors_document_names_what_it_exports(store):
+@pytest.mark.parametrize(("name", "title"), COLLECTOR)
+async def test_the_collectors_document_names_what_it_exports(store, name, title):
     figures = Assembly(NOWHERE, store, [Nod()]).figures()
     figures._sight = figures._look()
-    assert documented(section("collector.md", "Prometheus")) == exported(figures.collect())
+    assert documented(section(name, title)) == exported(figures.collect())

@@ -62,7 +62,7 @@ async def test_a_day_of_a_mirrored_home(tmp_path):
             status = await home.status()
             assert status["mirror"]["connected"]
             assert status["mirror"]["dropped"] == status["mirror"]["refused"] == 0
-            assert "mirror" in _page(status) or "镜像" in _page(status)
+            assert "mirror" in _page(status) or "副本" in _page(status)
 
         _check_all(await retained(home.broker, *ALL))
         await _restart_with_an_open_call(home)

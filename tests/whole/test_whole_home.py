@@ -43,6 +43,9 @@ async def test_a_call_survives_outage_and_kill_9(home):
     await home.gpio.requested(17)
     await home.press()
     await home.waiting(calls=2)  # the light was on for the first already
+    async with asyncio.timeout(10):
+        while "nobody listens there" not in (await home.status())["uplink"]["hint"]:
+            await asyncio.sleep(0.05)
     await home.kill()
     await home.gpio.released(17)
     assert home.count("call", "call-bedroom") == 0
