@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collector.outputs.port import Output
     from collector.store import Store
     from gateway.settings import UplinkSettings
+    from gateway.signing.signature import PrivateKey
 
 
 class Assembly:
@@ -28,6 +29,7 @@ class Assembly:
         store: opened with the names of the outputs; it is not closed here.
         outputs: closed when `run` ends.
         share: name of a shared subscription, or empty.
+        key: signs acknowledgements; None leaves them unsigned.
     """
 
     def __init__(
@@ -36,13 +38,14 @@ class Assembly:
         store: Store,
         outputs: Sequence[Output],
         share: str = "",
+        key: PrivateKey | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.store = WatchedStore(store, self._ring)
         self.uplinks = {lane: WatchedUplink(lane, MqttUplink(settings), share) for lane in Lane}
         self.tellers = [Teller(store, output) for output in outputs]
         uplink_of = self.uplinks.__getitem__
-        self.collector = Collector(settings, self.store, share=share, uplink=uplink_of)
+        self.collector = Collector(settings, self.store, share=share, key=key, uplink=uplink_of)
 
     async def run(self) -> None:
         """Collect and tell until cancelled."""

@@ -12,9 +12,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from collector.delivery import Delivery, Reason, Refusal, row_of
-from gateway.codec import MAX_BATCH_BYTES, decode_batch, encode_ack, gap_of
+from gateway.codec import MAX_BATCH_BYTES, decode_batch, encode_ack, gap_of, seal_ack
 from gateway.errors import DecodeError, UnknownVersion
-from gateway.model import Ack, Kind, Lane
+from gateway.model import Ack, Kind, Lane, Signed
+from gateway.signing.signature import ACKNOWLEDGEMENT
 from gateway.uplink import TOPIC_ROOT, Message, ack_topic
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from collector.delivery import Outcome
     from collector.store import Store
+    from gateway.signing.signature import PrivateKey
 
 # Ids of gateways as `gateway.settings.Name` has them.
 _UP_TOPIC = re.compile(
@@ -50,10 +52,16 @@ class Intake(NamedTuple):
 
 
 class Ingest:
-    """Judges, stores, answers. Blocking; one thread at a time for `keep`."""
+    """Judges, stores, answers. Blocking; one thread at a time for `keep`.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: where events go.
+        key: signs acknowledgements; None leaves them unsigned.
+    """
+
+    def __init__(self, store: Store, key: PrivateKey | None = None) -> None:
         self._store = store
+        self._key = key
         self._counters = Counter(dict.fromkeys(_TOTALS, 0))
 
     @property
@@ -73,7 +81,12 @@ class Ingest:
         for outcome in outcomes:
             self._count(outcome)
         pairs = zip(intake.deliveries, outcomes, strict=True)
-        return tuple(_answer(delivery) for delivery, outcome in pairs if outcome.kept)
+        return tuple(self._answer(delivery) for delivery, outcome in pairs if outcome.kept)
+
+    def _answer(self, delivery: Delivery) -> Message:
+        body = encode_ack(Ack(delivery.journal, delivery.lane, delivery.first, delivery.last))
+        signed = self._key.sign(ACKNOWLEDGEMENT, body) if self._key else Signed(body)
+        return Message(ack_topic(delivery.gateway), seal_ack(signed))
 
     def _count(self, outcome: Outcome) -> None:
         self._counters["batches"] += 1
@@ -137,8 +150,3 @@ def _malformed_gaps(delivery: Delivery) -> list[Refusal]:
                 detail = f"seq {row.seq}: {error}"
                 refusals.append(Refusal(delivery.topic, row.cbor, Reason.MALFORMED_GAP, detail))
     return refusals
-
-
-def _answer(delivery: Delivery) -> Message:
-    ack = Ack(delivery.journal, delivery.lane, delivery.first, delivery.last)
-    return Message(ack_topic(delivery.gateway), encode_ack(ack))

@@ -21,13 +21,14 @@ from gateway.commands.wire import (
     encode_envelope,
 )
 from gateway.errors import DecodeError, UplinkLost
+from gateway.signing.signature import COMMAND
 from gateway.uplink import down_topic, reply_topic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.commands.signature import PrivateKey
     from gateway.commands.wire import Argument, Reply
+    from gateway.signing.signature import PrivateKey
     from gateway.uplink import Session, Uplink
 
 # A gateway that lost its link is back within seconds; a repeated command costs it next to nothing.
@@ -74,7 +75,7 @@ class Sender:
             PublishRefused: the broker does not let us send it.
             SettingsError: a file that the uplink's settings name will not do.
         """
-        payload = encode_envelope(self._key.sign(encode_command(command)))
+        payload = encode_envelope(self._key.sign(COMMAND, encode_command(command)))
         backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_CAP_S)
         try:
             async with asyncio.timeout(wait_s):

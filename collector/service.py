@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from collector.store import Store
     from gateway.settings import UplinkSettings
+    from gateway.signing.signature import PrivateKey
     from gateway.uplink import Message, Session, Uplink
 
 # Always there, so that who shows them need not ask; with those of Ingest.
@@ -65,6 +66,7 @@ class Collector:
         settings: the broker, as in `[uplink]`; `ack` and `max_batch` mean nothing here.
         store: where events go; it is not closed here.
         share: name of a shared subscription (MQTT 5), so that several collectors split the work.
+        key: signs acknowledgements, for gateways that want that.
         uplink: makes the uplink of each lane; by default the broker of `settings`.
     """
 
@@ -74,12 +76,13 @@ class Collector:
         store: Store,
         *,
         share: str = "",
+        key: PrivateKey | None = None,
         uplink: Callable[[Lane], Uplink] | None = None,
     ) -> None:
         make = uplink or (lambda _: MqttUplink(settings))
         self._uplinks = {lane: make(lane) for lane in Lane}
         self._prefix = f"$share/{share}/" if share else ""
-        self._ingest = Ingest(store)
+        self._ingest = Ingest(store, key)
         self._turn = asyncio.Lock()  # fair: who waits is next, and a call is the only other one
         self._no_calls = asyncio.Event()  # no call is on its way from here to the store
         self._no_calls.set()

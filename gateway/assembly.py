@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gateway.calls.desk import GATEWAY
 from gateway.caretaker import Caretaker
 from gateway.commands.dispatcher import Dispatcher
-from gateway.commands.keys import read_public_keys
 from gateway.control import ControlServer
 from gateway.errors import SettingsError
 from gateway.forwarding.allowance import Allowance
 from gateway.forwarding.forwarder import Forwarder
 from gateway.forwarding.steadiness import Steadiness
+from gateway.forwarding.trust import Trust
 from gateway.health import Health
 from gateway.household import Household
 from gateway.mirror import Mirror
@@ -26,6 +26,7 @@ from gateway.model import Kind, Lane, Observation
 from gateway.orders import Orders
 from gateway.overrides import Overrides
 from gateway.recorder import try_to
+from gateway.signing.keys import read_public_keys
 from gateway.strict import sayable
 from gateway.supervision import SIGNS_IN_TIME, Supervision
 from gateway.supervisor import Supervisor
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gateway.clock import Clock
-    from gateway.commands.signature import PublicKey
     from gateway.control import Answerer
     from gateway.errors import HearthError
     from gateway.journal import Journal, Receipt
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gateway.plan import Planned
     from gateway.recorder import Recorder
     from gateway.settings import Settings
+    from gateway.signing.signature import PublicKey
 
 LONGEST_TEST_S = 4 * 3600  # a fitter who forgets to end it does not leave a home in test mode
 
@@ -99,7 +100,7 @@ class Assembler:
     def parts(self) -> Parts:
         """All of them, none of them running."""
         settings, health = self._settings, self._health
-        keys = self._keys()
+        keys = self._keys("commands", "commands.keys", settings.commands.keys)
         household = Household.open(
             settings, self._journal, self._recorder, self._clock, answered=bool(keys)
         )
@@ -133,13 +134,13 @@ class Assembler:
             supervisor.add(item.driver, item.options, item.device, item.bus)
         return supervisor
 
-    def _keys(self) -> tuple[PublicKey, ...]:
-        """Whose commands are taken. A key that is missing is no reason not to take calls."""
+    def _keys(self, fault: str, place: str, names: Sequence[str]) -> tuple[PublicKey, ...]:
+        """Whose word counts; nobody's, if a key is missing: that is no reason not to take calls."""
         try:
-            return read_public_keys(self._settings.commands.keys)
+            return read_public_keys(names, place)
         except SettingsError as error:
-            log.error("no command is taken: %s", error)  # noqa: TRY400 - told, not traced
-            tell_fault(self._recorder, "commands", error)
+            log.error("%s: nobody's word counts: %s", fault, error)  # noqa: TRY400 - told
+            tell_fault(self._recorder, fault, error)
             return ()
 
     def _dispatcher(self, keys: tuple[PublicKey, ...]) -> Dispatcher:
@@ -163,6 +164,14 @@ class Assembler:
             commands=commands,
             allowance=allowance,
             steadiness=Steadiness(self._emit),
+            trust=self._trust(),
+        )
+
+    def _trust(self) -> Trust | None:
+        """Who may acknowledge; None if the broker's rules of access say it."""
+        names = self._settings.uplink.ack_keys
+        return (
+            Trust(self._keys("ack_keys", "uplink.ack_keys", names), self._emit) if names else None
         )
 
     def _supervision(self, household: Household) -> Supervision:

@@ -18,6 +18,7 @@ import msgspec
 from gateway.deflate import deflate, inflate
 from gateway.errors import DecodeError, UnknownVersion
 from gateway.model import (
+    SIGNATURE_BYTES,
     Ack,
     Batch,
     Event,
@@ -28,6 +29,7 @@ from gateway.model import (
     Observation,
     Offer,
     Scalar,
+    Signed,
     Stamp,
     TimeQuality,
 )
@@ -269,6 +271,27 @@ def decode_ack(data: bytes) -> Ack:
         first=first,
         last=integer(items[4], first, MAX_SEQ, "last seq"),
     )
+
+
+def seal_ack(signed: Signed) -> bytes:
+    """`[version, acknowledgement, signature]`; an acknowledgement nobody signed goes as it is."""
+    if not signed.signature:
+        return signed.body
+    return cbor2.dumps([WIRE_VERSION, signed.body, signed.signature])
+
+
+def open_ack(data: bytes) -> Signed:
+    """The bytes of an acknowledgement, and who vouches for them, of which nothing is believed yet.
+
+    Raises:
+        UnknownVersion, DecodeError: neither an acknowledgement nor a signed one.
+    """
+    items: list[Any] = expect(load(data), list, "acknowledgement")
+    if len(items) != 3:
+        return Signed(data)
+    _check_version(items[0], "acknowledgement")
+    body = expect(items[1], bytes, "acknowledgement")
+    return Signed(body, raw(items[2], SIGNATURE_BYTES, "signature"))
 
 
 def encode_offer(offer: Offer) -> bytes:

@@ -136,6 +136,16 @@ class Batch(msgspec.Struct, frozen=True):
         return self.first + len(self.events) - 1
 
 
+SIGNATURE_BYTES = 64  # of Ed25519
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """A body nobody has looked into yet, and who vouches for it; no signature is nobody."""
+
+    body: bytes
+    signature: bytes = b""
+
+
 class Ack(msgspec.Struct, frozen=True):
     """The collector's word: events `first..last` of this lane are committed over there."""
 

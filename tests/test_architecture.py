@@ -47,6 +47,7 @@ FLOORS = {
         "gateway.recorder",
         "gateway.durable_file",
         "gateway.notes",
+        "gateway.signing",
     ],
     4: ["drivers", "gateway.plan"],
     5: [
@@ -87,7 +88,7 @@ SOLE_IMPORTERS = {
     "serialx": ["drivers/bus/link.py"],
     "cryptography": [
         "drivers/bthome/cipher.py",
-        "gateway/commands/signature.py",
+        "gateway/signing/signature.py",
         "gateway/uplink/hints.py",
     ],
     "bumble": ["drivers/sim/", "gateway/cli/demo/"],
@@ -115,7 +116,7 @@ LONGEST_FUNCTION = 70
 # supervisor devices, the dispatcher what commands do. Everywhere else a broad handler raises again.
 CATCHES_BROADLY = {"gateway/supervisor.py", "gateway/commands/dispatcher.py"}
 # What both ends of the line must understand alike, so the collector may know it, too.
-BOTH_ENDS = ["gateway.uplink.", "gateway.commands.wire.", "gateway.commands.signature."]
+BOTH_ENDS = ["gateway.uplink.", "gateway.commands.wire.", "gateway.signing."]
 
 
 class Import(NamedTuple):

@@ -292,6 +292,7 @@ def test_files_that_cannot_be_read(tmp_path):
         {"url": "mqtt://127.0.0.1:1883"},
         {"url": "mqtt://[::1]"},
         {"url": "mqtt://broker.example", "allow_plaintext": True},
+        {"url": "mqtts://broker.example", "ack_keys": ["a.pub", "b.pub"]},
     ],
     ids=repr,
 )
@@ -317,6 +318,9 @@ def test_sound_uplinks(table):
         ({"url": "mqtts://h", "key": "b"}, "cert and key go together"),
         ({"url": "mqtts://h", "keepalive": 1}, "Expected int >= 2"),
         ({"url": "mqtts://h", "ack": "nobody"}, "Invalid enum value"),
+        ({"url": "mqtts://h", "ack": "broker", "ack_keys": ["k"]}, "no collector is waited for"),
+        ({"url": "mqtts://h", "ack_keys": [""]}, "Expected str of length >= 1"),
+        ({"url": "mqtts://h", "ack_keys": ["k"] * 9}, "Expected array of length <= 8"),
         ({"url": "mqtts://h", "max_batch": "1 B"}, "not between 1 KiB and 256 KiB"),
     ],
     ids=repr,

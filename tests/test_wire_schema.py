@@ -31,8 +31,9 @@ from gateway.codec import (
     encode_event,
     encode_offer,
     observe_gap,
+    open_ack,
+    seal_ack,
 )
-from gateway.commands.signature import PrivateKey
 from gateway.commands.wire import (
     Command,
     Outcome,
@@ -46,6 +47,7 @@ from gateway.commands.wire import (
 )
 from gateway.errors import DecodeError
 from gateway.model import Ack, Batch, Event, Kind, Lane, Measurement, Offer, Stamp, TimeQuality
+from gateway.signing.signature import ACKNOWLEDGEMENT, COMMAND, PrivateKey
 
 GOLDEN = Path(__file__).parent / "fixtures" / "wire-v1"
 SCHEMA = Path(__file__).parent.parent / "config" / "event.cddl"
@@ -63,8 +65,8 @@ def described(name: str) -> Wired:
     """The object that a JSON file describes."""
     fields = json.loads((GOLDEN / f"{name}.json").read_text("utf-8"))
     makers = {
-        "event": event_of, "batch": batch_of, "packed": batch_of, "ack": ack_of, "offer": offer_of,
-        "command": command_of, "reply": reply_of,
+        "event": event_of, "batch": batch_of, "packed": batch_of, "ack": ack_of, "signed": ack_of,
+        "offer": offer_of, "command": command_of, "reply": reply_of,
     }  # fmt: skip
     return makers[name.partition("-")[0]](fields)
 
@@ -116,7 +118,7 @@ def reply_of(fields: dict[str, Any]) -> Reply:
 
 def written(item: Wired) -> bytes:
     if isinstance(item, Command):
-        return encode_envelope(KEY.sign(encode_command(item)))
+        return encode_envelope(KEY.sign(COMMAND, encode_command(item)))
     writers = {
         Event: encode_event, Batch: encode_batch, Ack: encode_ack, Offer: encode_offer,
         Reply: encode_reply,
@@ -130,6 +132,7 @@ def read(name: str, data: bytes) -> Wired:
         "batch": lambda data: decode_batch(data)[0],
         "packed": lambda data: decode_batch(data)[0],
         "ack": decode_ack,
+        "signed": lambda data: decode_ack(open_ack(data).body),
         "offer": decode_offer,
         "command": lambda data: decode_command(decode_envelope(data).body),
         "reply": decode_reply,
@@ -140,19 +143,25 @@ def read(name: str, data: bytes) -> Wired:
 def write_golden(name: str) -> None:
     """Make the bytes of a new golden file; FileExistsError if it has them already."""
     with (GOLDEN / f"{name}.cbor").open("xb") as file:
-        file.write(written(described(name)))
+        file.write(golden(name))
+
+
+def golden(name: str) -> bytes:
+    """The bytes of what a JSON file describes."""
+    data = written(described(name))
+    return seal_ack(KEY.sign(ACKNOWLEDGEMENT, data)) if name.startswith("signed") else data
 
 
 def test_there_are_golden_files():
     assert {name.partition("-")[0] for name in NAMES} == {
-        "event", "batch", "packed", "ack", "offer", "command", "reply",
+        "event", "batch", "packed", "ack", "signed", "offer", "command", "reply",
     }  # fmt: skip
     assert sorted(path.stem for path in GOLDEN.glob("*.cbor")) == NAMES
 
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_golden_bytes_are_written(name):
-    assert written(described(name)).hex() == (GOLDEN / f"{name}.cbor").read_bytes().hex()
+    assert golden(name).hex() == (GOLDEN / f"{name}.cbor").read_bytes().hex()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -163,7 +172,13 @@ def test_golden_bytes_are_read(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("command")])
 def test_golden_commands_are_signed(name):
     envelope = decode_envelope((GOLDEN / f"{name}.cbor").read_bytes())
-    assert KEY.public.verifies(envelope)
+    assert KEY.public.verifies(COMMAND, envelope)
+
+
+def test_golden_acknowledgements_are_signed():
+    signed = open_ack((GOLDEN / "signed-ack-urgent.cbor").read_bytes())
+    assert KEY.public.verifies(ACKNOWLEDGEMENT, signed)
+    assert not KEY.public.verifies(COMMAND, signed)
 
 
 # --- the schema ---------------------------------------------------------------------------------
@@ -181,7 +196,8 @@ def judge():
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_files_follow_the_schema(judge, name):
     data = (GOLDEN / f"{name}.cbor").read_bytes()
-    assert not judge(name.partition("-")[0].replace("packed", "batch"), data)
+    kind = name.partition("-")[0]
+    assert not judge({"packed": "batch", "signed": "signed-ack"}.get(kind, kind), data)
     assert not judge(None, data)  # whichever of them it is
 
 
@@ -219,6 +235,7 @@ def test_batches_follow_the_schema(judge, batch):
 @given(acks)
 def test_acks_follow_the_schema(judge, ack):
     assert not judge("ack", encode_ack(ack))
+    assert not judge("signed-ack", seal_ack(KEY.sign(ACKNOWLEDGEMENT, encode_ack(ack))))
 
 
 @given(commands)

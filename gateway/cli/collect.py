@@ -50,6 +50,12 @@ def _add_broker(parser: argparse.ArgumentParser) -> None:
         help=text("mqtt:// and http:// to another machine", "允许明文连接其他主机"),
     )
     parser.add_argument(
+        "--ack-key",
+        default="",
+        metavar="FILE",
+        help=text("signs acknowledgements", "确认消息的签名私钥"),
+    )
+    parser.add_argument(
         "--share",
         default="",
         metavar="NAME",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collector.assembly import Assembly
     from collector.outputs.port import Output
     from gateway.settings import UplinkSettings
+    from gateway.signing.signature import PrivateKey
 
 # A batch becomes thousands of objects without circles, and lives for milliseconds. Python looks for
 # circles at every 700 of them, which costs a tenth of the time.
@@ -37,11 +38,12 @@ async def collect(arguments: argparse.Namespace) -> None:
 
     gc.set_threshold(GC_OBJECTS)
     settings, outputs = _broker_of(arguments), _outputs_of(arguments)
-    address = _address_of(arguments)
+    address, key = _address_of(arguments), _key_of(arguments)
     store = open_store(arguments.store, outputs=tuple(outputs))
     try:
         made = [make() for make in outputs.values()]
-        work = asyncio.create_task(_work(Assembly(settings, store, made, arguments.share), address))
+        assembly = Assembly(settings, store, made, arguments.share, key)
+        work = asyncio.create_task(_work(assembly, address))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, work.cancel)
         log.info("collecting from %s; outputs: %s", settings.url, ", ".join(outputs) or "none")
@@ -88,6 +90,15 @@ def _broker_of(arguments: argparse.Namespace) -> UplinkSettings:
         )
     names = ("url", "username", "password_file", "ca", "cert", "key", "allow_plaintext")
     return read_uplink({name: getattr(arguments, name) for name in names}, "hearth collect")
+
+
+def _key_of(arguments: argparse.Namespace) -> PrivateKey | None:
+    """What signs acknowledgements; None if nothing does."""
+    if not arguments.ack_key:
+        return None
+    from gateway.signing.keys import read_private_key
+
+    return read_private_key(arguments.ack_key, "--ack-key")
 
 
 def _outputs_of(arguments: argparse.Namespace) -> dict[str, Callable[[], Output]]:

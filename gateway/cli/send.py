@@ -84,15 +84,15 @@ def run(arguments: argparse.Namespace) -> int:
     import asyncio
 
     from collector.sender import Sender, new_command
-    from gateway.commands.keys import read_private_key
     from gateway.commands.wire import encode_command
     from gateway.settings import read_uplink
+    from gateway.signing.keys import read_private_key
     from gateway.uplink import MqttUplink
 
     names = ("url", "username", "password_file", "ca", "cert", "allow_plaintext")
     broker = {name: getattr(arguments, name) for name in names} | {"key": arguments.cert_key}
     uplink = MqttUplink(read_uplink(broker, "hearth send"))
-    sender = Sender(uplink, read_private_key(arguments.key))
+    sender = Sender(uplink, read_private_key(arguments.key, "--key"))
     command = new_command(
         arguments.gateway,
         arguments.command,

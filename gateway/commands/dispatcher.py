@@ -32,7 +32,6 @@ from gateway.commands.wire import (
     MAX_COMMAND_BYTES,
     Argument,
     Command,
-    Envelope,
     Outcome,
     Reply,
     decode_command,
@@ -48,7 +47,8 @@ from gateway.errors import (
     JournalWriteFailed,
     UnknownVersion,
 )
-from gateway.model import Kind, Observation, Scalar, TimeQuality
+from gateway.model import Kind, Observation, Scalar, Signed, TimeQuality
+from gateway.signing.signature import COMMAND
 from gateway.strict import sayable
 from gateway.uplink import Message, down_topic, reply_topic
 
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.clock import Clock
-    from gateway.commands.signature import PublicKey
+    from gateway.signing.signature import PublicKey
 
 # The slowest thing asked for is to find and connect a band that is just out of reach: 20 s.
 HANDLER_TIMEOUT_S = 25.0
@@ -210,7 +210,7 @@ class Dispatcher:
             return self._refuse(command, reason)
         return await self._once(command, _digest(envelope.body))
 
-    def _open(self, payload: bytes) -> Envelope | None:
+    def _open(self, payload: bytes) -> Signed | None:
         """What one of our keys has signed; anything else is counted."""
         try:
             envelope = decode_envelope(payload)
@@ -220,7 +220,7 @@ class Dispatcher:
             what = "unknown_version" if unknown else "oversized" if oversized else "malformed"
             self._counters[f"ignored_{what}"] += 1
             return None
-        if any(key.verifies(envelope) for key in self._keys):
+        if any(key.verifies(COMMAND, envelope) for key in self._keys):
             return envelope
         self._counters["ignored_bad_signature"] += 1
         return None

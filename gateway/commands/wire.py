@@ -20,7 +20,7 @@ import cbor2
 import msgspec
 
 from gateway.errors import DecodeError, UnknownVersion
-from gateway.model import Scalar
+from gateway.model import SIGNATURE_BYTES, Scalar, Signed
 from gateway.strict import Reader, at_most, enum, expect, integer, load, map_of, raw, scalar, text
 
 COMMAND_VERSION = 1
@@ -34,7 +34,6 @@ MAX_ARGUMENT_TEXT = 1024  # characters: what can be said in some minutes
 MAX_NAME = 64
 MAX_REASON = 256  # characters
 ID_BYTES = 16
-SIGNATURE_BYTES = 64
 _MS_LIMIT = 2**48  # as the times of events
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*\Z")
 
@@ -49,13 +48,6 @@ class Command(msgspec.Struct, frozen=True):
     expires_ms: int  # from here on it is refused
     who: str  # the person or service that orders it
     arguments: dict[str, Argument] = {}
-
-
-class Envelope(NamedTuple):
-    """A body nobody has looked into yet, and who vouches for it."""
-
-    body: bytes
-    signature: bytes
 
 
 class Head(NamedTuple):
@@ -86,17 +78,17 @@ class Reply(msgspec.Struct, frozen=True):
 # --- envelopes -----------------------------------------------------------------------------------
 
 
-def encode_envelope(envelope: Envelope) -> bytes:
+def encode_envelope(envelope: Signed) -> bytes:
     """`[version, body, signature]`; DecodeError if it is larger than a gateway takes."""
     signature = raw(envelope.signature, SIGNATURE_BYTES, "signature")
     data = cbor2.dumps([COMMAND_VERSION, expect(envelope.body, bytes, "body"), signature])
     return _within(MAX_COMMAND_BYTES, data, "command")
 
 
-def decode_envelope(data: bytes) -> Envelope:
+def decode_envelope(data: bytes) -> Signed:
     """A body and its signature, of which nothing is believed yet."""
     items = _versioned(_within(MAX_COMMAND_BYTES, data, "command"), "command", 3)
-    return Envelope(expect(items[1], bytes, "body"), raw(items[2], SIGNATURE_BYTES, "signature"))
+    return Signed(expect(items[1], bytes, "body"), raw(items[2], SIGNATURE_BYTES, "signature"))
 
 
 # --- bodies --------------------------------------------------------------------------------------

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.commands.keys import read_public_keys
 from gateway.errors import SettingsError
 from gateway.finding import Finding, Level, Words, ok, warning
 from gateway.plan import plan
 from gateway.settings import at
+from gateway.signing.keys import read_public_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,11 +40,14 @@ def read_on(settings: Settings) -> tuple[list[Planned], list[str]]:
         planned = plan(settings)
     except SettingsError as error:
         faults += error.faults
-    try:
-        place = at(f"{settings.file}:commands", "keys", settings.source)
-        read_public_keys(settings.commands.keys, place)
-    except SettingsError as error:
-        faults += error.faults
+    for table, key, names in (
+        ("commands", "keys", settings.commands.keys),
+        ("uplink", "ack_keys", settings.uplink.ack_keys),
+    ):
+        try:
+            read_public_keys(names, at(f"{settings.file}:{table}", key, settings.source))
+        except SettingsError as error:
+            faults += error.faults
     return planned, faults
 
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from gateway.forwarding.incoming import Commands
     from gateway.forwarding.outbox import Backlog, Outgoing
     from gateway.forwarding.steadiness import Steadiness
+    from gateway.forwarding.trust import Trust
     from gateway.settings import UplinkSettings
     from gateway.uplink import Session, Uplink
 
@@ -89,6 +90,7 @@ class Forwarder:
         commands: who carries out what comes down; None if no command is taken.
         allowance: what the link may cost a day; None if that is not counted.
         steadiness: who tells that sessions do not hold.
+        trust: whose acknowledgements count; None if anybody's do.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Forwarder:
         commands: Commands | None = None,
         allowance: Allowance | None = None,
         steadiness: Steadiness | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self._gateway = gateway
         self._settings = settings
@@ -124,6 +127,7 @@ class Forwarder:
             settings,
             outboxes=self._outboxes,
             packing=self._packing,
+            trust=trust,
             commands=commands,
             tally=self._tally,
             on_progress=self._progress.set,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.codec import decode_ack, decode_offer
+from gateway.codec import decode_ack, decode_offer, open_ack
 from gateway.errors import DecodeError, PublishRefused, UnknownVersion, UplinkLost
 from gateway.forwarding.outstanding import Verdict
 from gateway.model import Lane
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gateway.forwarding.outbox import Outbox
     from gateway.forwarding.packing import Packing
     from gateway.forwarding.tally import Tally
+    from gateway.forwarding.trust import Trust
+    from gateway.model import Ack, Signed
     from gateway.settings import UplinkSettings
     from gateway.uplink import Message, Session
 
@@ -41,6 +43,7 @@ class Incoming:
         settings: the table `[uplink]`.
         outboxes: whose batches are acknowledged, by journal and lane.
         packing: who learns what the collector understands.
+        trust: whose acknowledgements count; None if anybody's do.
         commands: who carries out commands; None if none are taken.
         tally: of the forwarder.
         on_progress: called when something was freed.
@@ -53,6 +56,7 @@ class Incoming:
         *,
         outboxes: Mapping[tuple[bytes, Lane], Outbox],
         packing: Packing,
+        trust: Trust | None,
         commands: Commands | None,
         tally: Tally,
         on_progress: Callable[[], None],
@@ -61,6 +65,7 @@ class Incoming:
         self._settings = settings
         self._outboxes = outboxes
         self._packing = packing
+        self._trust = trust
         self._commands = commands
         self._commanding = 0
         self._tally = tally
@@ -98,7 +103,8 @@ class Incoming:
     def judge(self, payload: bytes) -> str:
         """Free what an acknowledgement names, if it names what was sent; what became of it."""
         try:
-            ack = decode_ack(payload)
+            signed = open_ack(payload)
+            ack = decode_ack(signed.body)
         except UnknownVersion:
             return "unknown_version"
         except DecodeError:
@@ -106,7 +112,15 @@ class Incoming:
         outbox = self._outboxes.get((ack.journal, ack.lane))
         if outbox is None:
             return "wrong_journal"
+        if self._is_forged(signed, outbox, ack):
+            return "untrusted"
         return self.acknowledge(outbox, ack.first, ack.last).name.lower()
+
+    def _is_forged(self, signed: Signed, outbox: Outbox, ack: Ack) -> bool:
+        """Only what would free something is worth the work of a signature."""
+        if self._trust is None or outbox.outstanding.find(ack.first, ack.last) is None:
+            return False
+        return not self._trust.believes(signed)
 
     def acknowledge(self, outbox: Outbox, first: int, last: int) -> Verdict:
         """`first..last` is stored over there."""

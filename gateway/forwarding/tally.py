@@ -30,6 +30,7 @@ NAMES = (
     "acks_unknown_version",
     "acks_wrong_journal",
     "acks_wrong_topic",
+    "acks_untrusted",  # not signed by one of `ack_keys`
     "offers_malformed",
     "offers_not_subscribed",
     "commands_not_subscribed",

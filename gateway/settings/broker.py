@@ -48,6 +48,11 @@ class UplinkSettings(BrokerSettings, frozen=True, forbid_unknown_fields=True):
     table: ClassVar[str] = "uplink"
 
     ack: Literal["collector", "broker"] = "collector"
+    # Files with the public keys of the collectors whose word counts; a few, for one key after
+    # another. None: the broker's rules of access say who may acknowledge.
+    ack_keys: Annotated[
+        tuple[Annotated[str, msgspec.Meta(min_length=1)], ...], msgspec.Meta(max_length=8)
+    ] = ()
     max_batch: str = "16 KiB"
     compress: bool = True  # pack large routine batches where the collector understands it
     # What the link may cost a day, as a SIM card's budget: readings wait when it is spent, a call

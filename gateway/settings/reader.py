@@ -226,6 +226,8 @@ class _Reader:
 
     def _check_uplink(self, uplink: UplinkSettings) -> None:
         self._add("uplink", faults_of_broker(uplink))
+        if uplink.ack_keys and uplink.ack == "broker":
+            self._fault("uplink", "ack_keys", 'no collector is waited for with ack = "broker"')
         self._check_size("uplink", "max_batch", uplink.max_batch, _BATCH_RANGE)
         if uplink.daily_limit:
             self._check_size("uplink", "daily_limit", uplink.daily_limit, _DAILY_LIMIT_RANGE)

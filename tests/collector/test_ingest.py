@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from collector.delivery import Delivery, Outcome, Reason, Refusal
 from collector.ingest import Ingest, Intake, judge, open_message
-from gateway.codec import MAX_BATCH_BYTES, decode_ack, encode_batch, encode_event
+from gateway.codec import MAX_BATCH_BYTES, decode_ack, encode_batch, encode_event, open_ack
 from gateway.model import Ack, Batch, Kind, Lane
+from gateway.signing.signature import ACKNOWLEDGEMENT, PrivateKey
 from gateway.uplink import Message, ack_topic, up_topic
 
 R, U = Lane.ROUTINE, Lane.URGENT
@@ -93,6 +94,15 @@ def test_only_what_is_kept_is_acknowledged_each_batch_as_it_came():
         "batches": 2, "not_kept": 1, "stored": 3, "duplicates": 0, "conflicts": 0,
         "refused_malformed": 1,
     }  # fmt: skip
+
+
+def test_with_a_key_each_answer_is_signed():
+    key = PrivateKey.generate()
+    ingest = Ingest(ScriptedStore((Outcome(kept=True, stored=3),)), key)
+    (answer,) = ingest.keep(judge([Message(TOPIC, batch_bytes(1))]))
+    signed = open_ack(answer.payload)
+    assert key.public.verifies(ACKNOWLEDGEMENT, signed)
+    assert decode_ack(signed.body) == Ack(JOURNAL, R, 1, 3)
 
 
 def test_joined_intakes_keep_their_order():

@@ -7,7 +7,6 @@ from brokers import BOOT, GATEWAY
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.commands.dispatcher import Dispatcher
-from gateway.commands.signature import PrivateKey
 from gateway.commands.wire import (
     Command,
     Outcome,
@@ -18,6 +17,7 @@ from gateway.commands.wire import (
 )
 from gateway.errors import CommandRefused, DeviceSilent
 from gateway.model import Observation, Stamp, TimeQuality
+from gateway.signing.signature import COMMAND, PrivateKey
 from gateway.uplink import Message, down_topic, reply_topic
 
 KEY = PrivateKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -53,7 +53,7 @@ def command_of(n: int = 1, name: str = "call.accept", **changes) -> Command:
 
 
 def signed(command: Command, key: PrivateKey = KEY) -> bytes:
-    return encode_envelope(key.sign(encode_command(command)))
+    return encode_envelope(key.sign(COMMAND, encode_command(command)))
 
 
 def message_of(command: Command, key: PrivateKey = KEY) -> Message:

@@ -18,11 +18,11 @@ from ordered import KEY, OTHER_KEY, Desk, command_of, message_of, signed
 
 from collector.sender import Sender
 from drivers.sim.broker import Broker
-from gateway.forwarding import incoming as incoming_module
 from gateway.codec import decode_batch, encode_ack
 from gateway.commands.wire import Outcome, Reply, decode_reply, encode_reply
 from gateway.errors import PublishRefused
 from gateway.forwarding import forwarder as forwarder_module
+from gateway.forwarding import incoming as incoming_module
 from gateway.forwarding.forwarder import Forwarder, uplink_of
 from gateway.model import Ack, Lane
 from gateway.uplink import MqttUplink, ack_topic, down_topic, reply_topic, up_topic

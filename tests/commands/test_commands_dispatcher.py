@@ -34,6 +34,7 @@ from gateway.commands.wire import (
 )
 from gateway.errors import JournalSaturated, JournalWriteFailed
 from gateway.model import Kind, TimeQuality
+from gateway.signing.signature import COMMAND
 from gateway.uplink import Message, down_topic
 
 MINUTE = 60_000
@@ -270,7 +271,7 @@ async def test_what_is_not_signed_by_us_is_counted_and_not_answered(desk):
 
 async def test_signed_nonsense_without_an_id_is_not_answered_either(desk):
     for body in (b"", b"\xff", cbor2.dumps([1, GATEWAY]), cbor2.dumps("hello")):
-        payload = encode_envelope(KEY.sign(body))
+        payload = encode_envelope(KEY.sign(COMMAND, body))
         assert await desk.dispatcher.handle(Message(down_topic(GATEWAY, "x"), payload)) is None
     assert desk.dispatcher.counters["ignored_malformed"] == 4
 
@@ -291,7 +292,7 @@ async def test_several_keys(tmp_path):
 def test_nothing_that_comes_in_ends_it(data, vouched):
     async def offer():
         desk = Desk(Path("/nonexistent"))
-        payload = encode_envelope(KEY.sign(data)) if vouched else data
+        payload = encode_envelope(KEY.sign(COMMAND, data)) if vouched else data
         await desk.dispatcher.handle(Message(down_topic(GATEWAY, "call.accept"), payload))
         return desk.done
 
@@ -327,7 +328,9 @@ async def test_bodies_that_are_signed_and_of_no_command(desk):
     topic = down_topic(GATEWAY, "call.accept")
 
     async def say(*items):
-        return await desk.say(Message(topic, encode_envelope(KEY.sign(cbor2.dumps([*items])))))
+        return await desk.say(
+            Message(topic, encode_envelope(KEY.sign(COMMAND, cbor2.dumps([*items]))))
+        )
 
     future = await say(2, GATEWAY, bytes(16), {"new": "things"})
     assert (future.id, future.outcome) == (bytes(16), Outcome.REFUSED)

@@ -8,7 +8,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.commands.dispatcher import Reason
-from gateway.commands.signature import PREFIX, PrivateKey
 from gateway.commands.wire import (
     Command,
     Outcome,
@@ -17,6 +16,8 @@ from gateway.commands.wire import (
     encode_envelope,
     encode_reply,
 )
+from gateway.signing.signature import COMMAND as PURPOSE
+from gateway.signing.signature import PrivateKey
 
 TEXT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text("utf-8")
 HEX = {
@@ -41,9 +42,9 @@ def test_the_worked_example():
     body = encode_command(COMMAND)
     assert body == HEX["body"]
     assert secret.sign(b"hearth command v1\0" + body) == HEX["signature"]
-    assert encode_envelope(PrivateKey(secret).sign(body)) == HEX["message"]
+    assert encode_envelope(PrivateKey(secret).sign(PURPOSE, body)) == HEX["message"]
     assert encode_reply(Reply(COMMAND.id, Outcome.DONE)) == HEX["reply"]
-    assert len(PREFIX) == 18
+    assert len(PURPOSE) == 18
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -16,9 +16,9 @@ from collector.sender import new_command
 from drivers.sim.broker import Broker, free_port
 from gateway.cli.send import arguments_of, seconds_of, value_of
 from gateway.clock import SystemClock
-from gateway.commands.keys import read_public_keys
 from gateway.errors import SettingsError
 from gateway.forwarding.forwarder import Forwarder
+from gateway.signing.keys import read_public_keys
 
 
 async def hearth(*words, zh=False):
@@ -56,7 +56,7 @@ async def home(folder, public):
     """A broker, and a gateway that takes orders of this key."""
     async with Broker() as broker:
         desk = Desk(folder, TrueClock())
-        desk.dispatcher._keys = read_public_keys([str(public)])
+        desk.dispatcher._keys = read_public_keys([str(public)], "commands.keys")
         forwarder = Forwarder(
             GATEWAY, settings_for(broker), (MemoryBacklog(),), commands=desk.dispatcher
         )

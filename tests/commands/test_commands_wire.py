@@ -15,7 +15,6 @@ from gateway.commands.wire import (
     MAX_REPLY_BYTES,
     MAX_ROWS,
     Command,
-    Envelope,
     Head,
     Outcome,
     Reply,
@@ -28,6 +27,7 @@ from gateway.commands.wire import (
     encode_reply,
 )
 from gateway.errors import DecodeError, UnknownVersion
+from gateway.model import Signed
 
 ID = bytes(16)
 
@@ -53,7 +53,7 @@ def test_a_reply_is_read_as_it_was_written(reply):
 
 @given(st.binary(max_size=2000), st.binary(min_size=64, max_size=64))
 def test_an_envelope_is_read_as_it_was_written(body, signature):
-    envelope = Envelope(body, signature)
+    envelope = Signed(body, signature)
     assert decode_envelope(encode_envelope(envelope)) == envelope
 
 
@@ -90,7 +90,7 @@ def test_no_damage_raises_anything_but_a_decode_error(decode, data):
     """One byte of something right is another one, missing, or too many."""
     right = {
         decode_command: encode_command(command_of(arguments={"a": [{"b": 1}], "c": 2.5})),
-        decode_envelope: encode_envelope(Envelope(b"body", bytes(64))),
+        decode_envelope: encode_envelope(Signed(b"body", bytes(64))),
         decode_reply: encode_reply(Reply(ID, Outcome.FAILED, "silent", {"a": True})),
         decode_head: encode_command(command_of()),
     }[decode]
@@ -175,10 +175,10 @@ def test_names_that_are_none(name):
 
 
 def test_an_envelope_that_is_too_large():
-    most = MAX_COMMAND_BYTES - len(encode_envelope(Envelope(bytes(10_000), bytes(64)))) + 10_000
-    assert len(encode_envelope(Envelope(bytes(most), bytes(64)))) == MAX_COMMAND_BYTES
+    most = MAX_COMMAND_BYTES - len(encode_envelope(Signed(bytes(10_000), bytes(64)))) + 10_000
+    assert len(encode_envelope(Signed(bytes(most), bytes(64)))) == MAX_COMMAND_BYTES
     with pytest.raises(DecodeError):
-        encode_envelope(Envelope(bytes(most + 1), bytes(64)))
+        encode_envelope(Signed(bytes(most + 1), bytes(64)))
     with pytest.raises(DecodeError):
         decode_envelope(cbor2.dumps([1, bytes(most + 1), bytes(64)]))
 

@@ -16,8 +16,8 @@ from shims import GPIO, build_shim
 
 from drivers.sim.board import VirtualBoard
 from gateway.cli import doctor
-from gateway.commands.keys import write_keys
-from gateway.commands.signature import PrivateKey
+from gateway.signing.keys import write_keys
+from gateway.signing.signature import PrivateKey
 
 
 def config(folder: Path, port: int, devices: str = "") -> Path:

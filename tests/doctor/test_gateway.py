@@ -133,11 +133,15 @@ def test_a_home_in_which_nobody_answers_and_nothing_listens():
 
 
 def test_every_fault_that_check_finds():
-    text = HEAD + '[commands]\nkeys = ["/nowhere"]\n[[device]]\nid = "a"\ndriver = "buton"\n'
+    text = (
+        HEAD
+        + 'ack_keys = ["/nowhere"]\n[commands]\nkeys = ["/nowhere"]\n[[device]]\nid = "a"\ndriver = "buton"\n'
+    )
     settings = parse(text)
     _, found = look_at_configuration(settings)
     assert [it.what.english for it in found] == read_on(settings)[1]
-    assert levels(found) == [FAULT, FAULT]
+    assert levels(found) == [FAULT, FAULT, FAULT]
+    assert "uplink.ack_keys: /nowhere: No such file" in found[-1].what.english
 
 
 # --- the daemon ----------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ class Plan:
     url: str
     keepalive_s: int = 10
     ack_timeout_s: float = 1.0
+    ack_key: str = ""  # the file of the public key whose acknowledgements count
     max_batch: str = "2 KiB"  # some ten events: many batches, many acknowledgements
     commit_interval_s: float = 0.05
     quota_bytes: int = 4 << 20

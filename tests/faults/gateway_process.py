@@ -23,9 +23,11 @@ from gateway.clock import SystemClock
 from gateway.codec import encode_event
 from gateway.errors import JournalSaturated
 from gateway.forwarding.forwarder import Forwarder
+from gateway.forwarding.trust import Trust
 from gateway.journal import Journal
 from gateway.model import Event, Kind, Lane, Measurement
 from gateway.settings import UplinkSettings
+from gateway.signing.keys import read_public_keys
 
 LOOK_EVERY_S = 0.01  # how exactly it is told when the link came or went
 TELL_EVERY_S = 0.1
@@ -128,6 +130,10 @@ async def listen(producer: Producer) -> None:
         producer.quiet.set()
 
 
+def trust_of(name: str) -> Trust | None:
+    return Trust(read_public_keys([name], "plan"), lambda _: None) if name else None
+
+
 async def live(plan: dict) -> None:
     journal = Journal.open(
         plan["folder"],
@@ -145,6 +151,7 @@ async def live(plan: dict) -> None:
             max_batch=plan["max_batch"],
         ),
         (journal, journal.unwritten),
+        trust=trust_of(plan["ack_key"]),
     )
     producer = Producer(journal, plan)
     producing = asyncio.create_task(producer.run())

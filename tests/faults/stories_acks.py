@@ -8,6 +8,11 @@ from gateway_handle import GatewayHandle
 from story import World, story
 from stranger import Stranger, nested
 
+from gateway.codec import encode_ack, seal_ack
+from gateway.model import Ack, Lane
+from gateway.signing.keys import write_keys
+from gateway.signing.signature import ACKNOWLEDGEMENT, PrivateKey
+
 UP, ACK = "hearth/v1/gw-1/up/+", "hearth/v1/gw-1/ack"
 MIB = 1 << 20
 LANES = {0: "urgent", 1: "routine"}
@@ -84,6 +89,41 @@ def _forgeries(batches: list[bytes]) -> list[bytes]:
 def _nothing_freed(gateway: GatewayHandle) -> None:
     freed = gateway.state["acknowledged"]
     assert not any(freed.values()), f"freed without a collector: {freed}"
+
+
+@story("acks-forged-exactly", "somebody who may publish them names exactly what was sent")
+async def acks_forged_exactly(world: World) -> str:
+    """Nobody listens there, and a stranger says that all of it is stored."""
+    private, public = write_keys(PrivateKey.generate(), str(world.folder / "collector"))
+    await world.start_broker()
+    gateway = await world.gateway(ack_key=str(public))
+    async with Stranger(world.broker.url, UP) as stranger:
+        await gateway.until(lambda it: it["connected"], "a session", 20)
+        await world.until(lambda: len(stranger.heard) >= 20, "batches")
+        count = 0
+        for _ in range(world.times(10, 2)):
+            for forged in _exact([batch for _, batch in stranger.heard[-40:]]):
+                await stranger.publish(ACK, forged)
+                count += 1
+            await asyncio.sleep(0.2)
+        await gateway.until(
+            lambda it: it["counters"]["acks_untrusted"] >= 20, "they are refused", 20
+        )
+        _nothing_freed(gateway)
+    await world.collect(ack_key=str(private))
+    world.fault_ends()
+    await world.recovered()
+    return f"{count} forged, {gateway.state['counters']['acks_untrusted']} judged by signature"
+
+
+def _exact(batches: list[bytes]) -> list[bytes]:
+    """For each batch what its collector would say, without the key that it would say it with."""
+    stranger, forged = PrivateKey.generate(), []
+    for batch in batches:
+        _, _, journal, lane, first, events = cbor2.loads(batch)
+        body = encode_ack(Ack(journal, Lane(lane), first, first + len(events) - 1))
+        forged += [body, seal_ack(stranger.sign(ACKNOWLEDGEMENT, body))]
+    return forged
 
 
 @story("acks-older-journal", "the journal is made anew; the acknowledgements of the old one come")

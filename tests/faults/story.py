@@ -112,10 +112,13 @@ class World:
     async def start_broker(self, **options: object) -> None:
         self.broker = await self.stack.enter_async_context(StoryBroker(self.folder, **options))
 
-    async def collect(self, *faults: str, share: str = "") -> asyncio.subprocess.Process:
+    async def collect(
+        self, *faults: str, share: str = "", ack_key: str = ""
+    ) -> asyncio.subprocess.Process:
         """`hearth collect`; with faults, what `faulty_collector.py` makes of it."""
         command = ["-m", "gateway.cli.main", "collect", "--url", self.broker.url]
-        command += ["--store", self.store, *(("--share", share) if share else ())]
+        options = {"--store": self.store, "--share": share, "--ack-key": ack_key}
+        command += [word for name, it in options.items() if it for word in (name, it)]
         if faults:
             command = [str(FAULTY), self.broker.url, self.store, *faults]
         with self.diary.open("ab") as diary:

@@ -18,10 +18,10 @@ from home import Home
 
 from collector.sender import Sender, new_command
 from drivers.sim.modem import VirtualModem
-from gateway.commands.keys import write_keys
-from gateway.commands.signature import PrivateKey
 from gateway.errors import ControlError
 from gateway.settings import read_uplink
+from gateway.signing.keys import write_keys
+from gateway.signing.signature import PrivateKey
 from gateway.uplink import MqttUplink
 
 BUTTON, LIGHT, LAMP, BEEPER = 17, 27, 22, 23
@@ -39,6 +39,7 @@ commit_interval = 0.2
 [uplink]
 url = "{broker}"
 ack_timeout = 1.0
+ack_keys = ["{folder}/collector.pub"]
 [control]
 socket = "{folder}/control.sock"
 [calls]
@@ -119,7 +120,11 @@ class CallHome(Home):
         preload = f"{self.gpio.env['LD_PRELOAD']}:{self._clock_shim}"
         return {**self.gpio.env, "LD_PRELOAD": preload}
 
+    def collecting(self) -> tuple[str, ...]:
+        return ("--ack-key", str(self.folder / "collector.key"))
+
     def config(self) -> str:
+        write_keys(PrivateKey.generate(), str(self.folder / "collector"))
         _, public = write_keys(self._key, str(self.folder / "desk"))
         engine = self._program("engine", ENGINE, log=str(self.folder / "said"))
         player = self._program("player", PLAYER)

@@ -28,6 +28,7 @@ class Home:
         self.folder = folder
         self.broker = Broker()
         self.gateway: asyncio.subprocess.Process | None = None
+        self.collector: asyncio.subprocess.Process | None = None
         self.ready_s = 0.0
         self._stack = AsyncExitStack()
         self._environment = dict(os.environ)
@@ -41,24 +42,38 @@ class Home:
         """The gateway's configuration, once broker and hardware are there."""
         raise NotImplementedError
 
+    def collecting(self) -> tuple[str, ...]:
+        """What `hearth collect` is given beside its broker and its store."""
+        return ()
+
     async def __aenter__(self) -> Home:
         found = await self.hardware(self._stack)
         await self._stack.enter_async_context(self.broker)
         self._listener.bind(str(self.folder / "notify"))
         self._environment |= {**found, "NOTIFY_SOCKET": str(self.folder / "notify")}
         (self.folder / "hearth.toml").write_text(self.config())
-        self.collector = await self._hearth(
-            "collect", "--url", self.broker.url, "--store", f"sqlite://{self.folder}/events.db"
-        )
+        await self.collect(*self.collecting())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self.gateway and self.gateway.returncode is None:
             await self.stop()
-        self.collector.terminate()
-        await self.collector.wait()
+        await self._end_collector()
         self._listener.close()
         await self._stack.aclose()
+
+    async def collect(self, *arguments: str) -> None:
+        """A collector in place of the one that was."""
+        await self._end_collector()
+        store = f"sqlite://{self.folder}/events.db"
+        self.collector = await self._hearth(
+            "collect", "--url", self.broker.url, "--store", store, *arguments
+        )
+
+    async def _end_collector(self) -> None:
+        if self.collector and self.collector.returncode is None:
+            self.collector.terminate()
+            await self.collector.wait()
 
     async def start(self) -> None:
         """`hearth run`, until it says that it is ready."""

@@ -66,6 +66,44 @@ async def test_with_the_uplink_down(tmp_path, shim, clock_shim):
         assert await home.until("closed") == call
 
 
+async def test_with_a_collector_whose_word_does_not_count(tmp_path, shim, clock_shim):
+    """The call is over there, and nobody who may say so does: it is not shown as delivered."""
+    from call_home import DEVICE
+
+    async with story(tmp_path, shim, clock_shim) as home:
+        await home.collect()
+        await home.press()
+        await home.until("stored")
+        await home.stored("call", DEVICE, 1)
+        async with asyncio.timeout(20):
+            while not (await home.status())["uplink"]["counters"]["acks_untrusted"]:
+                await asyncio.sleep(0.02)
+        call = await home.until("stored")
+        await home.stored("fault", "gateway", 1)
+        ((body,),) = home.query("SELECT body FROM events WHERE kind = 'fault'")
+        assert "untrusted_acknowledgements" in body
+        await home.collect(*home.collecting())
+        assert await home.until("delivered") == call
+        assert home.count("call", DEVICE) == 1
+
+
+async def test_with_a_key_that_is_not_there(tmp_path, shim, clock_shim):
+    """Then nobody's word counts, and a call goes up all the same."""
+    from call_home import DEVICE
+
+    async with story(tmp_path, shim, clock_shim) as home:
+        assert await home.stop() == 0
+        (home.folder / "collector.pub").unlink()
+        await home.up()
+        await home.press()
+        await home.until("stored")
+        await home.stored("call", DEVICE, 1)
+        await home.stored("fault", "gateway", 1)
+        told = home.query("SELECT body FROM events WHERE kind = 'fault'")
+        assert any('"ack_keys"' in body and "collector.pub" in body for (body,) in told)
+        await home.until("stored")
+
+
 async def test_with_the_uplink_lost_half_way(tmp_path, shim, clock_shim):
     async with story(tmp_path, shim, clock_shim) as home:
         await home.press()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collector.sender import Sender, new_command
-from gateway.commands.keys import write_keys
-from gateway.commands.signature import PrivateKey
 from gateway.settings import read_uplink
+from gateway.signing.keys import write_keys
+from gateway.signing.signature import PrivateKey
 from gateway.uplink import MqttUplink
 
 if TYPE_CHECKING:

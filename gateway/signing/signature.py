@@ -1,16 +1,16 @@
-"""Ed25519 signatures of commands, and the PEM that keys are kept in.
+"""Ed25519 signatures, and the PEM that keys are kept in.
 
-The one place that knows the library, and it is loaded with the first key only: a gateway that takes
-no commands needs no room for it. A signature is made over a prefix and the body. The prefix says
-what is signed, so that a signature made with the same key for another purpose is none of a command.
+The one place that knows the library, and it is loaded with the first key only: a gateway without
+keys needs no room for it. A signature is made over a purpose and the bytes that are signed, so that
+one that was made for one purpose is none for another.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.commands.wire import Envelope
 from gateway.errors import DecodeError
+from gateway.model import Signed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
         Ed25519PublicKey,
     )
 
-PREFIX = b"hearth command v1\0"
+# What is signed.
+COMMAND = b"hearth command v1\0"
+ACKNOWLEDGEMENT = b"hearth acknowledgement v1\0"
 
 
 class PublicKey:
@@ -46,19 +48,19 @@ class PublicKey:
             raise DecodeError("a public key, and not one of Ed25519")
         return cls(key)
 
-    def verifies(self, envelope: Envelope) -> bool:
-        """Whether its private half has signed this body as a command."""
+    def verifies(self, purpose: bytes, signed: Signed) -> bool:
+        """Whether its private half has signed this body for this purpose."""
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see above
 
         try:
-            self._key.verify(envelope.signature, PREFIX + envelope.body)
+            self._key.verify(signed.signature, purpose + signed.body)
         except InvalidSignature:
             return False
         return True
 
 
 class PrivateKey:
-    """Signs commands."""
+    """Signs."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
@@ -96,9 +98,9 @@ class PrivateKey:
         """The half that gateways get."""
         return PublicKey(self._key.public_key())
 
-    def sign(self, body: bytes) -> Envelope:
-        """The body of a command with its signature."""
-        return Envelope(body, self._key.sign(PREFIX + body))
+    def sign(self, purpose: bytes, body: bytes) -> Signed:
+        """A body with its signature for this purpose."""
+        return Signed(body, self._key.sign(purpose + body))
 
     def pem(self) -> tuple[bytes, bytes]:
         """Both halves in PEM: the private one (PKCS #8, not encrypted) and the public one."""

@@ -7,8 +7,9 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.commands.signature import PrivateKey, PublicKey
 from gateway.errors import DecodeError, SettingsError
+from gateway.signing.signature import PrivateKey, PublicKey
+from gateway.uplink.credentials import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 _MOST = 4096  # bytes; what is longer is no key of ours
 
 
-def read_public_keys(names: Sequence[str], place: str = "commands.keys") -> tuple[PublicKey, ...]:
-    """The keys whose commands are taken.
+def read_public_keys(names: Sequence[str], place: str) -> tuple[PublicKey, ...]:
+    """The keys of those whose word counts.
 
     Args:
         names: of the files.
@@ -38,14 +39,19 @@ def read_public_keys(names: Sequence[str], place: str = "commands.keys") -> tupl
     return tuple(keys)
 
 
-def read_private_key(name: str) -> PrivateKey:
-    """The key that signs; SettingsError if there is none, or others can read it."""
-    path = Path(name)
+def read_private_key(name: str, place: str) -> PrivateKey:
+    """The key that signs; SettingsError if there is none, or others can read it.
+
+    Args:
+        name: of the file, or a systemd credential.
+        place: where it is named, for the faults.
+    """
+    path = path_of(place, name)
     try:
         return PrivateKey.from_pem(_read(path, stat.S_IROTH | stat.S_IWOTH))
     except (OSError, DecodeError) as error:
         hint = f"chmod 600 {path}" if isinstance(error, PermissionError) else "hearth keys new"
-        raise SettingsError([f"key: {name}: {_plain(error)}"], hint=hint) from error
+        raise SettingsError([f"{place}: {name}: {_plain(error)}"], hint=hint) from error
 
 
 def write_keys(key: PrivateKey, out: str) -> tuple[Path, Path]:
