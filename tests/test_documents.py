@@ -1,13 +1,27 @@
-"""A page in Chinese says what its English page says: commands, names and figures."""
+"""A page in Chinese says what its English page says: commands, names and figures.
+
+And it is set as Chinese is, like the words on screens.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from translation import differences
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+WRITTEN_IN_CHINESE = [
+    ROOT / "README.zh.md",
+    *DOCS.glob("*.zh.md"),
+    *(ROOT / "config").glob("*.toml"),
+    *(it for part in ("gateway", "drivers", "collector") for it in (ROOT / part).rglob("*.py")),
+]
+# A comma, semicolon, ! or ? of Latin letters beside a Chinese character. Colons and brackets also
+# stand in addresses, links and formats.
+LATIN = re.compile(r"[\u4e00-\u9fff][,;!?]|[,;!?][\u4e00-\u9fff]")
 PAGES = sorted(it.name.removesuffix(".zh.md") for it in DOCS.glob("*.zh.md"))
 
 
@@ -24,6 +38,16 @@ def test_the_chinese_page_has_the_same_commands_names_and_figures(page):
 def test_both_pages_lead_to_each_other(page):
     assert f"[中文]({page}.zh.md)" in read(f"{page}.md").splitlines()
     assert f"[English]({page}.md)" in read(f"{page}.zh.md").splitlines()
+
+
+def test_chinese_has_its_own_punctuation():
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in WRITTEN_IN_CHINESE
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if LATIN.search(line)
+    ]
+    assert found == []
 
 
 ENGLISH_PAGE = """# T

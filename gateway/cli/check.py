@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         text(
             f"{arguments.config}: sound. {settings.gateway.id}, {devices} devices,"
             f" {len(settings.buses)} buses",
-            f"{arguments.config}:配置正确。{settings.gateway.id},{devices} 个设备,"
+            f"{arguments.config}：配置正确。{settings.gateway.id}，{devices} 个设备，"
             f"{len(settings.buses)} 条总线",
         )
     )

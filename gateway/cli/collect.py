@@ -24,7 +24,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="URL",
         help=text(
             "sqlite:///absolute/path, sqlite:relative/path or postgresql://user@host/database",
-            "数据库地址：sqlite:///绝对路径、sqlite:相对路径或 postgresql://用户@主机/库名",
+            "数据库地址：sqlite:///绝对路径、sqlite:相对路径 或 postgresql://用户@主机/库名",
         ),
     )
     parser.add_argument(
@@ -61,7 +61,7 @@ def _add_broker(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=text(
             "share the work with all collectors of this name (MQTT 5)",
-            "与同名的收集服务分担负载(需 MQTT 5)",
+            "与同名的收集服务分担负载（需 MQTT 5）",
         ),
     )
 

@@ -90,7 +90,7 @@ def _heads() -> list[str]:
         text("verdict", "结论"),
         text("last heard", "最后消息"),
         text("clock", "时钟"),
-        text("backlog", "待传(紧急/常规)"),
+        text("backlog", "待传（紧急/常规）"),
         text("version", "版本"),
         text("faults", "故障"),
         text("devices offline", "掉线设备"),

@@ -22,14 +22,14 @@ MIN_SECONDS = 12.0  # less leaves no time for an outage that a person can follow
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser(
-        "demo", help=text("see hearth work, outage included", "演示:包括一次断网")
+        "demo", help=text("see hearth work, outage included", "演示：包括一次断网")
     )
     parser.add_argument(
         "--seconds",
         type=float,
         default=24.0,
         metavar="N",
-        help=text("how long (default: %(default)s)", "时长(秒,默认 %(default)s)"),
+        help=text("how long (default: %(default)s)", "时长（秒，默认 %(default)s）"),
     )
     parser.add_argument("--json", action="store_true", help=text("books as JSON", "以 JSON 输出"))
     parser.add_argument(
@@ -44,7 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--broker",
         choices=("mosquitto", "amqtt"),
         default="",
-        help=text("default: mosquitto if it is installed", "默认:若已安装则用 mosquitto"),
+        help=text("default: mosquitto if it is installed", "默认：若已安装则用 mosquitto"),
     )
     parser.set_defaults(run=run)
 

@@ -77,7 +77,7 @@ class DemoBooks(msgspec.Struct, frozen=True):
         lines.append(
             text("  The books balance.", "  账目相符。")
             if self.balanced
-            else text("  THE BOOKS DO NOT BALANCE.", "  账目不符!")
+            else text("  THE BOOKS DO NOT BALANCE.", "  账目不符！")
         )
         return "\n".join(lines)
 
@@ -87,7 +87,7 @@ class DemoBooks(msgspec.Struct, frozen=True):
         stored = f"{press.stored_s * 1000:.0f} ms" if press.stored_s else never
         return text(
             f"press {press.moment}: on flash and light on after {light}, stored after {stored}",
-            f"按键({press.moment}):{light} 后写入闪存并亮灯,{stored} 后入库",
+            f"按键（{press.moment}）：{light} 后写入闪存并亮灯，{stored} 后入库",
         )
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 WHO = "community desk"
 # An order that is older than that is not what anybody in a demo waits for.
 LIFETIME_S = 60.0
-REPLY_S = 10.0
 
 
 class Desk:
@@ -29,8 +28,8 @@ class Desk:
         _, self.public_key = write_keys(self._key, str(folder / "desk"))
 
     async def order(self, url: str, name: str, call: str) -> bool:
-        """Have a call accepted or closed; whether the gateway says that it did."""
+        """Have a call accepted or closed; whether the gateway says that it did, within a minute."""
         uplink = MqttUplink(read_uplink({"url": url}, "demo"))
         command = new_command(self._gateway, name, WHO, {"call": call}, LIFETIME_S)
-        reply = await Sender(uplink, self._key).send(command, REPLY_S)
+        reply = await Sender(uplink, self._key).send(command, LIFETIME_S)
         return reply is not None and reply.outcome.name == "DONE"

@@ -17,6 +17,7 @@ from gateway.cli.text import text
 from gateway.control import ask
 from gateway.errors import ControlError, HearthError
 from gateway.journal.view import view
+from gateway.model import CALL_ENDED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,8 @@ FIRST_PRESS, BROKER_GOES, SECOND_PRESS, KILL, BROKER_RETURNS, THIRD_PRESS = (
 START_TIMEOUT_S = 30.0
 LIGHT_TIMEOUT_S = 5.0
 STORED_TIMEOUT_S = 40.0  # the uplink may wait up to 30 s between two tries to connect
+# Until a call has arrived, was taken and closed: a press before that would be the same call.
+CLOSED_TIMEOUT_S = STORED_TIMEOUT_S + 30.0
 STORED_POLL_S = 0.005
 STATUS_EVERY_S = 2.0
 
@@ -75,7 +78,7 @@ class Story:
                 watch.cancel()
                 await asyncio.gather(*self._waiting)
                 await self._drained()
-                self._say(text("stop: the gateway drains", "停止:网关清空待传事件"))
+                self._say(text("stop: the gateway drains", "停止：网关清空待传事件"))
             finally:
                 await gateway.stop()
                 await collector.stop()
@@ -101,16 +104,16 @@ class Story:
             text(
                 f"a home is up after {took_s:.1f} s: wristband (BLE), two water meters (Modbus and"
                 f" CJ/T 188 on one RS-485), call button;",
-                f"{took_s:.1f} 秒后就绪:手环(BLE)、两块水表(同一 RS-485 上的 Modbus 与 CJ/T 188)、"
-                f"一键呼叫;",
+                f"{took_s:.1f} 秒后就绪：手环（BLE）、两块水表（同一 RS-485 上的 Modbus 与"
+                f" CJ/T 188）、一键呼叫；",
             )
         )
         self._say(
             text(
                 f"gateway (process {gateway.pid}; kill -9 it, if you like), broker"
                 f" ({self._broker.kind}), collector (SQLite)",
-                f"网关(进程 {gateway.pid},可随时 kill -9)、消息服务器({self._broker.kind})、"
-                f"收集端(SQLite)",
+                f"网关（进程 {gateway.pid}，可随时 kill -9）、消息服务器（{self._broker.kind}）、"
+                f"收集端（SQLite）",
             )
         )
         self._started = time.monotonic()
@@ -119,13 +122,14 @@ class Story:
         await self._until(FIRST_PRESS)
         await self._press(text("with the uplink up", "网络正常时"))
         await self._until(BROKER_GOES)
+        await self._no_call_open()
         await self._broker.kill()
-        self._say(text("THE BROKER IS GONE: no uplink", "消息服务器断开:上行中断"))
+        self._say(text("THE BROKER IS GONE: no uplink", "消息服务器断开：上行中断"))
         await self._until(SECOND_PRESS)
         await self._press(text("during the outage", "断网期间"))
         if self._kill:
             await self._until(KILL)
-            self._say(text("kill -9 the gateway", "强制杀死网关进程(kill -9)"))
+            self._say(text("kill -9 the gateway", "强制杀死网关进程（kill -9）"))
             gateway.kill()
         await self._until(BROKER_RETURNS)
         await self._broker.start()
@@ -141,8 +145,8 @@ class Story:
         """Press; say when the light comes; wait for the collector in the background."""
         press = Press(moment)
         self._presses.append(press)
-        self._say(text(f"someone presses the button, {moment}", f"有人按下呼叫键({moment})"))
-        await self._light_off()
+        self._say(text(f"someone presses the button, {moment}", f"有人按下呼叫键（{moment}）"))
+        await self._no_call_open()
         pressed = time.monotonic()
         self._home.button.hold()
         try:
@@ -155,18 +159,31 @@ class Story:
             self._say(
                 text(
                     f"its light comes on after {press.light_s * 1000:.0f} ms: the call is on flash",
-                    f"{press.light_s * 1000:.0f} 毫秒后灯亮:呼叫已写入闪存",
+                    f"{press.light_s * 1000:.0f} 毫秒后灯亮：呼叫已写入闪存",
                 )
             )
         self._home.button.release()
         number = len(self._presses)
         self._waiting.append(asyncio.create_task(self._await_stored(press, number, pressed)))
 
-    async def _light_off(self) -> None:
-        """Until no call is open, so that the light proves this one; a short while at the most."""
+    async def _no_call_open(self) -> None:
+        """Until the light proves the next call. A gateway that starts knows the calls before."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(LIGHT_TIMEOUT_S):
+            async with asyncio.timeout(CLOSED_TIMEOUT_S):
+                while await self._is_call_open():  # noqa: ASYNC110 - another process's call
+                    await asyncio.sleep(STORED_POLL_S)
                 await self._home.button.wait_light(on=False)
+
+    async def _is_call_open(self) -> bool:
+        """Also while the gateway does not answer: then nobody knows."""
+        try:
+            calls = (await self._status())["calls"]
+        except ControlError:
+            return True
+        return any(call["state"] not in CALL_ENDED for call in calls)
+
+    async def _status(self) -> dict[str, Any]:
+        return await asyncio.to_thread(ask, str(self._sockets / "control.sock"), "status")
 
     async def _take_call(self) -> None:
         """The desk takes the newest call, and closes it."""
@@ -181,7 +198,7 @@ class Story:
             self._say(
                 text(
                     "the community desk has taken the call and closed it, by signed orders",
-                    "社区服务台已接听并结束呼叫(签名命令)",
+                    "社区服务台已接听并结束呼叫（签名命令）",
                 )
             )
 
@@ -196,7 +213,7 @@ class Story:
         self._say(
             text(
                 f"the collector has the call, {press.moment}: {press.stored_s * 1000:.0f} ms",
-                f"收集端已收到呼叫({press.moment}):{press.stored_s * 1000:.0f} 毫秒",
+                f"收集端已收到呼叫（{press.moment}）：{press.stored_s * 1000:.0f} 毫秒",
             )
         )
         await self._take_call()
@@ -205,7 +222,7 @@ class Story:
         while True:
             await asyncio.sleep(STATUS_EVERY_S)
             try:
-                status = await asyncio.to_thread(ask, str(self._sockets / "control.sock"), "status")
+                status = await self._status()
             except ControlError:
                 self._say(text("  the gateway does not answer", "  网关无应答"))
                 continue
@@ -231,7 +248,7 @@ class Story:
         """Until the gateway has nothing that waits, or time is up; the books tell which."""
         deadline = time.monotonic() + STORED_TIMEOUT_S
         while time.monotonic() < deadline:
-            status = await asyncio.to_thread(ask, str(self._sockets / "control.sock"), "status")
+            status = await self._status()
             if sum(lane["backlog"] for lane in status["journal"]["lanes"].values()) < 10:
                 return
             await asyncio.sleep(0.1)
@@ -287,7 +304,7 @@ class Story:
         self._say(
             text(
                 f"the gateway died ({code}); it is started again",
-                f"网关退出({code}),重新启动",
+                f"网关退出（{code}），重新启动",
             )
         )
 

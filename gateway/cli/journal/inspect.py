@@ -38,7 +38,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=text(
             "how often the card can be erased (assumed: %(default)s)",
-            "存储卡可擦写次数(假定 %(default)s)",
+            "存储卡可擦写次数（假定 %(default)s）",
         ),
     )
     parser.add_argument(
@@ -48,7 +48,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help=text(
             "bytes the card writes for each it is given (assumed: %(default)s)",
-            "存储卡写放大倍数(假定 %(default)s)",
+            "存储卡写放大倍数（假定 %(default)s）",
         ),
     )
 
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(_wear_line(wear, card_bytes, years))
     else:
         print(
-            text("meta is damaged; it is rebuilt at the next start", "meta 已损坏,下次启动时重建")
+            text("meta is damaged; it is rebuilt at the next start", "meta 已损坏，下次启动时重建")
         )
     anchors = anchors_of(looked.lanes)
     for lane in looked.lanes:
@@ -82,11 +82,11 @@ def _wear_line(wear: Wear, card_bytes: int, years: float | None) -> str:
     days = wear.seconds_used / 86_400
     written = text(
         f"written to flash: {size(wear.bytes_written)} in {days:.1f} days of use",
-        f"累计写入:{size(wear.bytes_written)},使用 {days:.1f} 天",
+        f"累计写入：{size(wear.bytes_written)}，使用 {days:.1f} 天",
     )
     if years is None:
         return written + text(
-            "; too early to say how long the card lasts", ";使用时间太短,无法估计寿命"
+            "; too early to say how long the card lasts", "；使用时间太短，无法估计寿命"
         )
     lasts = (
         text("over 100 years", "超过 100 年")
@@ -95,7 +95,7 @@ def _wear_line(wear: Wear, card_bytes: int, years: float | None) -> str:
     )
     return written + text(
         f"; a card of {size(card_bytes)} lasts {lasts} at that",
-        f";按此速度,{size(card_bytes)} 的存储卡可用 {lasts}",
+        f"；按此速度，{size(card_bytes)} 的存储卡可用 {lasts}",
     )
 
 
@@ -105,7 +105,7 @@ def _print_lane(lane: LaneView, anchors: dict[bytes, Stamp]) -> None:
         + text(
             f"{len(lane.entries)} waiting (acknowledged through {lane.acknowledged},"
             f" newest {lane.last}), {lane.free} free segments",
-            f"待上传 {len(lane.entries)}(已确认至 {lane.acknowledged},最新 {lane.last}),"
+            f"待上传 {len(lane.entries)}（已确认至 {lane.acknowledged}，最新 {lane.last}），"
             f"空闲分段 {lane.free}",
         )
     )
@@ -139,7 +139,7 @@ def _moment(stamp: Stamp) -> str:
     when = datetime.fromtimestamp(stamp.wall_ms / 1000, UTC).astimezone()
     shown = when.isoformat(" ", "seconds")
     if stamp.quality is TimeQuality.UNKNOWN:
-        shown += text(" (the clock was not set)", "(时钟未校准)")
+        shown += text(" (the clock was not set)", "（时钟未校准）")
     return shown
 
 

@@ -18,14 +18,14 @@ def summary() -> str:
     """What it does, in a line."""
     return text(
         "do now what the next start of the daemon does, or only explain it",
-        "立即执行(或仅说明)守护程序下次启动时的修复",
+        "立即执行（或仅说明）守护程序下次启动时的修复",
     )
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument(
-        "--dry-run", action="store_true", help=text("explain, change nothing", "只说明,不改动")
+        "--dry-run", action="store_true", help=text("explain, change nothing", "只说明，不改动")
     )
 
 
@@ -43,7 +43,7 @@ def _tell(found: Findings, *, done: bool) -> None:
         print(
             text(
                 f"{lane.lane.name.lower()}: seqs {lane.acknowledged + 1}..{lane.last} are kept",
-                f"{lane.lane.name.lower()}:保留序号 {lane.acknowledged + 1}..{lane.last}",
+                f"{lane.lane.name.lower()}：保留序号 {lane.acknowledged + 1}..{lane.last}",
             )
         )
         for first, last in lane.lost:
@@ -51,17 +51,17 @@ def _tell(found: Findings, *, done: bool) -> None:
                 "  "
                 + text(
                     f"{first}..{last} were stored and are gone; a gap event will say so",
-                    f"{first}..{last} 曾落盘但已丢失,将以缺口事件上报",
+                    f"{first}..{last} 曾落盘但已丢失，将以缺口事件上报",
                 )
             )
     for name in found.set_aside:
-        print(text(f"set aside, not thrown away: {name}", f"已隔离(未删除):{name}"))
+        print(text(f"set aside, not thrown away: {name}", f"已隔离（未删除）：{name}"))
     for note in found.notes:
         print(note)
     for change in found.changes:
         if done:
-            print(text(f"done: {change}", f"已执行:{change}"))
+            print(text(f"done: {change}", f"已执行：{change}"))
         else:
-            print(text(f"the next start will {change}", f"下次启动将执行:{change}"))
+            print(text(f"the next start will {change}", f"下次启动将执行：{change}"))
     if found.sound:
         print(text("nothing to repair", "无需修复"))

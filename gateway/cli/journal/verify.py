@@ -34,11 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(
             text(
                 f"{name}: {good} events intact, {len(lane.gaps)} gaps told",
-                f"{name}:{good} 条事件完好,已报告缺口 {len(lane.gaps)} 处",
+                f"{name}：{good} 条事件完好，已报告缺口 {len(lane.gaps)} 处",
             )
         )
         for first, last in lane.untold:
-            print(f"  {text('damaged, not told yet', '损坏,尚未报告')}: {first}..{last}")
+            print(f"  {text('damaged, not told yet', '损坏，尚未报告')}: {first}..{last}")
         for aside in lane.aside:
             print(f"  {text('set aside', '已隔离')}: {aside}")
     return 1 if untold else 0
