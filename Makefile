@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types bench faults torture mutants hil fuzz lock clean
+.PHONY: demo test lint types bench faults torture mutants hil fuzz home-assistant lock clean
 
 demo: $(VENV)/.sim
 	@$(BIN)/hearth demo $(DEMO)
@@ -46,6 +46,10 @@ hil: $(VENV)/.dev
 # A million frames that nobody meant: make fuzz FUZZ="--frames 5000000 --seed 3".
 fuzz: $(VENV)/.dev
 	$(BIN)/python tests/fuzz/frames.py $(FUZZ)
+
+# hearth's devices in a real Home Assistant: make home-assistant HASS=/path/to/bin/hass
+home-assistant: $(VENV)/.dev
+	$(BIN)/python tests/mirror/with_home_assistant.py --hass $(HASS)
 
 # Pins what CI and `make` install, for every Python and platform hearth supports.
 lock: $(VENV)/.dev

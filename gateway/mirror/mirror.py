@@ -30,6 +30,9 @@ QUEUE_EVENTS = 1000
 RECONNECT_FIRST_S, RECONNECT_CAP_S = 1.0, 60.0
 # A session that held so long was good: when it breaks, start from the shortest delay again.
 STABLE_S = 30.0
+# Home Assistant passes over parts of a description while it is busy with an earlier one, and never
+# comes back to them. It takes seconds for one; the same again, later, finds it at leisure.
+DESCRIBE_AGAIN_S = 60.0
 
 log = logging.getLogger("hearth.mirror")
 
@@ -61,6 +64,7 @@ class Mirror:
         self._queue: deque[tuple[Event, int]] = deque()
         self._in_hand = 0  # events that left the queue and are not published yet
         self._came = asyncio.Event()
+        self._described = asyncio.Event()
         self._connected = False
         self._published = self._refused = self._dropped = 0
         self._last_error = ""
@@ -133,7 +137,17 @@ class Mirror:
         crew = Crew()
         crew.start(self._pump(session))
         crew.start(_until_lost(session))
+        if self._home:
+            crew.start(self._describe_again(session, self._home))
         await crew.work()
+
+    async def _describe_again(self, session: Session, home: HomeAssistant) -> None:
+        """Once more, a while after the session began or something new was described."""
+        while True:
+            self._described.clear()
+            await asyncio.sleep(DESCRIBE_AGAIN_S)
+            await self._publish_all(session, home.descriptions())
+            await self._described.wait()
 
     async def _pump(self, session: Session) -> None:
         while True:
@@ -161,6 +175,7 @@ class Mirror:
             self._kept.topics |= self._home.topics()
             await self._save()  # before it is told: what is not known cannot be cleared
             await self._publish_all(session, answer.configs)
+            self._described.set()
         await self._publish_all(session, [Outgoing(topic, message), *answer.states])
 
     async def _publish_all(self, session: Session, messages: Iterable[Outgoing]) -> bool:

@@ -292,6 +292,26 @@ def test_what_waits_in_the_journal_is_a_state_of_the_gateway(home):
     )
 
 
+def test_what_is_new_comes_before_what_home_assistant_may_still_be_busy_with(home):
+    """It leaves a description at the first entity that it is busy with (2024.12 to 2026.2)."""
+    begun = set()
+
+    def take(payload):
+        for it in json.loads(payload)["components"].values():
+            if it["unique_id"] in begun:
+                return
+            begun.add(it["unique_id"])
+
+    described = {topic: payload for topic, payload, _ in home.everything().configs}
+    take(described["homeassistant/device/gw__1/meter/config"])
+    told = Measurement("volume", 1.0, "m3"), Measurement("flow", 0.1, "m3/s")
+    for measured in (told[:1], told, (Measurement("power", 1.0, "W"), *told)):
+        for _, payload, _ in home.answer(reading("meter", *measured)).configs:
+            take(payload)
+    places = ("connection", "measurement/volume", "measurement/flow", "measurement/power")
+    assert begun == {f"hearth/gw_1/meter/{it}" for it in places}
+
+
 # --- what happens -------------------------------------------------------------------------------
 
 
@@ -355,7 +375,7 @@ def test_an_installers_test_is_an_event_and_calls_nobody(home):
     listener.tell(call("c2", device="gateway", cause="test", test=True))
     assert json.loads(listener.state("gateway", "calls"))["event_type"] == "test"
     listener.tell(reading("smoke", kind=Kind.ALARM, alarm="smoke", active=True, test=True))
-    assert listener.find("smoke", "alarm/smoke")["state_topic"] not in listener.states
+    assert listener.state("smoke", "alarm/smoke") == "OFF"
 
 
 def test_nothing_rings_again_after_a_restart_of_home_assistant(home):
@@ -363,8 +383,7 @@ def test_nothing_rings_again_after_a_restart_of_home_assistant(home):
     listener = Listener(home)
     listener.tell(call("c1"))
     listener.tell(reading("beacon", Measurement("button_2", "double")))
-    for place in ("call", "calls"):
-        assert not listener.retained[listener.find("bed", place)["state_topic"]]
+    assert not listener.retained[listener.find("bed", "calls")["state_topic"]]
     press = listener.find("beacon", "press/button_2")
     assert not listener.retained[press["state_topic"]]
     assert json.loads(listener.state("beacon", "press/button_2")) == {"event_type": "double"}
@@ -421,6 +440,38 @@ def test_what_a_band_kept_for_hours_is_not_how_it_is_now(home):
 
 
 # --- over restarts ------------------------------------------------------------------------------
+
+
+def test_that_a_call_is_open_is_known_after_a_restart_of_home_assistant(home):
+    """It said `unknown` for as long as nobody called, and of an open call, too."""
+    listener = Listener(home)
+    call_topic = listener.find("bed", "call")["state_topic"]
+    assert (listener.states[call_topic], listener.retained[call_topic]) == ("OFF", True)
+    listener.tell(call("c1"))
+    assert (listener.states[call_topic], listener.retained[call_topic]) == ("ON", True)
+    assert call_topic in home.topics(), "it is cleared once the device is gone"
+
+
+async def test_a_detector_that_never_told_an_alarm_is_not_unknown(tmp_path):
+    home = home_in(tmp_path)
+    assert Listener(home).state("smoke", "alarm/smoke") == "OFF"
+    home.answer(reading("smoke", kind=Kind.ALARM, alarm="smoke", active=True))
+    await home._kept.save()
+    again = Listener(home_in(tmp_path))
+    assert again.find("smoke", "alarm/smoke")["state_topic"] not in again.states, "who knows?"
+
+
+def test_a_broker_that_comes_back_is_told_how_things_are(home):
+    """It may have lost all, or have what it wrote to its disk half an hour ago."""
+    listener = Listener(home)
+    listener.tell(reading("smoke", kind=Kind.ALARM, alarm="smoke", active=True))
+    listener.tell(reading("door", Measurement("open", True)))
+    listener.tell(reading("door", Measurement("open", False)))
+    listener.tell(reading("beacon", Measurement("button", "press")))
+    again = Listener(home)
+    assert again.state("smoke", "alarm/smoke") == "ON"
+    assert again.state("door", "measurement/open") == "OFF"
+    assert again.find("beacon", "press/button")["state_topic"] not in again.states
 
 
 async def test_entities_are_known_after_a_restart_and_their_ids_stay(tmp_path):

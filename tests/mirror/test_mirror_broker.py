@@ -93,7 +93,25 @@ async def test_what_somebody_finds_who_comes_later(tmp_path, broker):
         VOLUME: b"1.5",
         "hearth/v1/gw-1/home/meter-1/availability": b"online",
         "hearth/v1/gw-1/home/bed/availability": b"online",
-    }, "no call among them"
+        "hearth/v1/gw-1/home/bed/call": b"ON",
+    }, "that somebody called is no state"
+
+
+@needs_mosquitto
+async def test_what_is_new_is_described_once_more_later(tmp_path, broker, monkeypatch):
+    """Home Assistant may have passed over it; each description twice, and then no more."""
+    monkeypatch.setattr(mirror, "DESCRIBE_AGAIN_S", 0.2)
+    config = CONFIG.format("meter-1")
+    async with Ear(broker, *ALL) as ear, running(made(tmp_path, broker)) as it:
+        await until(lambda: len(ear.payloads(config)) == 2, "as it began")
+        it.note(event_of(1), 1)
+        await until(lambda: len(ear.payloads(config)) == 4, "with a volume, twice")
+        first, again, new, new_again = ear.payloads(config)
+        assert (first, new) == (again, new_again)
+        assert b"measurement_volume" in new
+        it.note(event_of(2), 2)
+        await ear.hears(VOLUME, b"0.002")
+        assert len(ear.payloads(config)) == 4, "nothing new: nothing described"
 
 
 @needs_mosquitto
@@ -128,12 +146,23 @@ async def test_a_broker_that_lost_its_data_is_told_everything_again(tmp_path, br
     async with running(made(tmp_path, broker)) as it:
         it.note(event_of(1), 1)
         await until(lambda: not it.facts()["queued"], "told")
-        before = await retained(broker, "homeassistant/#")
-        await broker.restart()
+        before = await retained(broker, *ALL)
+        await broker.kill()
         await until(lambda: not it.facts()["connected"], "lost")
+        await broker.start()
         await until(lambda: it.facts()["connected"], "connected again")
-        assert await retained(broker, "homeassistant/#") == before
-        assert b"volume" in before[CONFIG.format("meter-1")]
+        assert await retained(broker, *ALL) == before
+        assert before[VOLUME] == b"0.001"
+
+
+@needs_mosquitto
+async def test_nobody_is_told_to_believe_what_is_retained_before_all_is_told(tmp_path, broker):
+    """An open call of yesterday would ring for the moment between."""
+    async with Ear(broker, STATUS, "hearth/v1/gw-1/home/#") as ear:
+        async with running(made(tmp_path, broker)):
+            await ear.hears(STATUS, b"online")
+        topics = [message.topic for message in ear.messages]
+        assert topics.index(STATUS) > topics.index("hearth/v1/gw-1/home/bed/call")
 
 
 @needs_mosquitto
@@ -154,7 +183,7 @@ async def test_a_device_that_is_gone_leaves_nothing(tmp_path, broker):
 @needs_mosquitto
 async def test_without_home_assistant_all_of_it_is_cleared(tmp_path, broker):
     async with running(made(tmp_path, broker)):
-        assert len(await retained(broker, *ALL)) == 6
+        assert len(await retained(broker, *ALL)) == 7
     async with running(made(tmp_path, broker, home=False)):
         assert await retained(broker, *ALL) == {STATUS: b"online"}
 

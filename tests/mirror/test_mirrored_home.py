@@ -80,7 +80,8 @@ def _check_all(found: dict[str, bytes]) -> None:
         check_state(component, payload)
     names = {it["name"] for it in components}
     assert {"门", "烟雾报警", "用水量", "流量", "待上传常规事件", "呼叫", "连接状态"} <= names
-    assert not [it for it in found if it.endswith(("/call", "/calls"))], "it would ring again"
+    assert found[f"{STATES}/call-bedroom/call"] == b"ON"
+    assert not [it for it in found if it.endswith("/calls")], "it would ring again"
     assert b"resident-1" not in b"".join(found.values())
 
 

@@ -39,7 +39,7 @@ SAME_IN_BOTH = re.compile(r"(PM10|PM2\.5)( 2)?")  # nobody says them in Chinese
 
 # Calls by which a driver, or the gateway, tells a fault: its name is their first text. A function
 # that is called `fault` tells what is wrong with a configuration; a method, what is with a device.
-TELLS_FAULT = {"see", "bad", "doubt", "fault", "Trouble", "tell_fault"}
+TELLS_FAULT = {"see", "bad", "doubt", "fault", "Trouble", "tell_fault", "_keys"}
 # Names that are made of parts; `emitted` has what comes of them.
 MADE_OF_PARTS = {
     "Measurement": {

@@ -5,10 +5,12 @@ Sources: home-assistant.io, "MQTT" (discovery with a device payload) and its pag
 classes, their units and state classes.
 
 - What a device measures appears when it is first told, and is kept over restarts (`kept.py`).
-- States are retained, so they are there after a restart of Home Assistant. A call and a press are
-  events and are not: nothing must ring again because something was restarted.
+- States are retained, so they are there after a restart of Home Assistant; whether a call is open
+  is one of them. That somebody called or pressed is an event and is not: nothing must ring again
+  because something was restarted.
 - What is unknown is unavailable: everything of this gateway when the broker has lost the mirror,
-  and everything of a device when hearth says that it is offline.
+  until all is told anew, and everything of a device when hearth says that it is offline.
+- `tests/mirror/with_home_assistant.py` holds all of this against the program itself.
 """
 
 from gateway.mirror.home_assistant.home import HomeAssistant

@@ -56,7 +56,7 @@ class Appearance(NamedTuple):
 
 
 def known_before(device: DeviceSettings) -> Iterator[Appearance]:
-    """What a device will have, before it told anything."""
+    """What a device will have, before it told anything, and how that is the first time."""
     yield Appearance(CONNECTION, CONNECTION_ENTITY)
     if device.driver in {"button", "wristband"} or (
         device.driver == "bthome" and device.options.get("call_on") != []
@@ -65,7 +65,8 @@ def known_before(device: DeviceSettings) -> Iterator[Appearance]:
         yield Appearance(CALLS, CALLS_ENTITY)
     kind = str(device.options.get("kind", "")) if device.driver == "contact" else ""
     if kind in _ALARMS:
-        yield Appearance(place_of("alarm", kind), _alarm(kind))
+        # A detector tells its first alarm, and none is told that there was none (drivers/contact/).
+        yield Appearance(place_of("alarm", kind), _alarm(kind), OFF)
     elif kind:
         yield Appearance(place_of("measurement", "open"), _opening(kind))
 

@@ -52,16 +52,19 @@ class Discovery:
     def config(
         self, name: str, device: DeviceSettings | None, entities: Mapping[str, Entity]
     ) -> Outgoing:
-        """The description of a device.
+        """The description of a device, in which the newest entity comes first.
+
+        Home Assistant (2024.12 to 2026.2) leaves a description at the first entity that it is still
+        busy with, and never comes back to what stands behind it.
 
         Args:
             name: its id.
             device: its settings; None for the gateway itself.
-            entities: what it has, by place.
+            entities: what it has, by place; the newest is the last.
         """
         components = {
             place.replace("/", "_"): self._component(name, place, entity)
-            for place, entity in entities.items()
+            for place, entity in reversed([*entities.items()])
         }
         payload = {
             "device": self._about(name, device),

@@ -71,6 +71,7 @@ class HomeAssistant:
         self._is_online = is_online
         self._known_calls = calls
         self._calls: dict[str, set[str]] = {}  # that are open, by device
+        self._states: dict[str, Outgoing] = {}  # the last of each topic that holds one
         for name in set(kept.devices) - {*self._devices, GATEWAY}:
             del kept.devices[name]
         for device in devices:
@@ -82,19 +83,23 @@ class HomeAssistant:
     # --- everything, for a broker that knows nothing ----------------------------------------------
 
     def everything(self) -> Answer:
-        """All descriptions, whether each device is there, and whether somebody calls.
+        """All descriptions, whether each device is there, its states, and whether somebody calls.
 
-        Asked for whenever a session begins: events may have been dropped since the last one.
+        Asked for whenever a session begins: events may have been dropped since the last one, and
+        the broker may have come back with what it had on its disk half an hour ago.
         """
         self._calls = {it: set() for it in self._devices}
         for call in self._known_calls():
             is_open = call["state"] not in CALL_ENDED and not call.get("test")
             if is_open and call["device"] in self._calls:
                 self._calls[call["device"]].add(call["call"])
-        configs = [self._config(name) for name in self._kept.devices]
         states = [self._availability(name, online=self._is_online(name)) for name in self._devices]
         states += [self._call(name) for name in self._devices if self._has(name, CALL)]
-        return Answer(configs, states)
+        return Answer(self.descriptions(), [*states, *self._states.values()])
+
+    def descriptions(self) -> list[Outgoing]:
+        """Of every device."""
+        return [self._config(name) for name in self._kept.devices]
 
     def topics(self) -> set[str]:
         """Where something of this home is retained."""
@@ -104,7 +109,7 @@ class HomeAssistant:
             found |= {
                 self._discovery.state(name, place)
                 for place, entity in known.entities.items()
-                if entity.platform != "event" and place not in {CALL, CONNECTION}
+                if entity.platform != "event" and place != CONNECTION
             }
         return found
 
@@ -117,7 +122,8 @@ class HomeAssistant:
         seen = [*appearances(event, device), *self._called(event, name)]
         new = [self._learn(name, it.place, it.entity) for it in seen]
         states = [self._state(name, it) for it in seen if it.state is not None]
-        if event.kind is Kind.CALL_STATE and name != GATEWAY and self._has(name, CALL):
+        self._states |= {it.topic: it for it in states if it.retain}
+        if event.kind in {Kind.CALL, Kind.CALL_STATE} and name != GATEWAY and self._has(name, CALL):
             self._follow(event, name)
             states.append(self._call(name))
         if event.kind is Kind.DEVICE and name in self._devices:
@@ -133,7 +139,7 @@ class HomeAssistant:
         yield Appearance(CALLS, CALLS_ENTITY, payload, retain=False)
         if not test and name != GATEWAY:
             self._calls.setdefault(name, set()).add(str(event.detail.get("call")))
-            yield Appearance(CALL, CALL_ENTITY, ON, retain=False)
+            yield Appearance(CALL, CALL_ENTITY)
 
     def _follow(self, event: Event, name: str) -> None:
         if event.detail.get("state") in CALL_ENDED:
@@ -141,7 +147,7 @@ class HomeAssistant:
 
     def _call(self, name: str) -> Outgoing:
         state = ON if self._calls.get(name) else OFF
-        return self._state(name, Appearance(CALL, CALL_ENTITY, state, retain=False))
+        return self._state(name, Appearance(CALL, CALL_ENTITY, state))
 
     def _state(self, name: str, it: Appearance) -> Outgoing:
         topic = self._discovery.state(name, it.place)
@@ -163,14 +169,17 @@ class HomeAssistant:
         if device.id not in self._kept.devices or self._kept.devices[device.id].kind != kind:
             self._kept.devices[device.id] = Known(kind)
         for it in known_before(device):
-            self._learn(device.id, it.place, it.entity)
+            if self._learn(device.id, it.place, it.entity) and it.state is not None:
+                state = self._state(device.id, it)
+                self._states[state.topic] = state
 
     def _learn(self, name: str, place: str, entity: Entity) -> bool:
         """Remember an entity; whether it is new, or is another than it was."""
         entities = self._kept.devices[name].entities
         if entities.get(place) == entity:
             return False
-        entities[place] = entity
+        entities.pop(place, None)
+        entities[place] = entity  # the last: it is new
         return True
 
     def _has(self, name: str, place: str) -> bool:

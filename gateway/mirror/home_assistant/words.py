@@ -192,6 +192,7 @@ ALARMS = {
 
 # As they read after "Fault: "; a measurement that is a fault while it is true has its own words.
 FAULTS = {
+    "ack_keys": Words("acknowledgement keys", "无法核对确认的签名"),
     "alarm": Words("alarm of the meter", "表计报警"),
     "application_error": Words("", "应用层错误"),
     "clock": Words("", "设备时钟不准"),
@@ -222,6 +223,7 @@ FAULTS = {
     "temporary_error": Words("", "暂时性错误"),
     "unknown_object": Words("", "未知的数据类型"),
     "unsteady_uplink": Words("", "上行连接不稳定"),
+    "untrusted_acknowledgements": Words("", "签名不可信的确认"),
     "valve_fault": Words("valve", "阀门异常"),
     "volume_implausible": Words("", "水表读数不可信"),
     "volume_reset": Words("", "水表读数清零"),
