@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+# A moment that has passed, also for a clock that was set back meanwhile: ms since 1970 UTC.
+AT_ONCE_MS = 1
+
 
 class Due(msgspec.Struct, frozen=True):
     """An urgent event that an output is to tell, with its place in the line."""
@@ -20,6 +23,7 @@ class Due(msgspec.Struct, frozen=True):
     time_ms: int  # since 1970 UTC; how good it is says `time_quality`
     time_quality: str
     body: str  # JSON: measurements with SenML's labels, labels, detail
+    waited_ms: int = 0  # how long it was put off because it failed, altogether
 
 
 class Waiting(msgspec.Struct, frozen=True):

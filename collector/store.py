@@ -58,8 +58,9 @@ class Store(Protocol):
     def due(self, output: str, limit: int) -> list[Due]:
         """Alarms in line for an output whose time has come, the oldest first, at most `limit`.
 
-        They are claimed: for `collector.storage.line.CLAIM_S` nobody else gets them. After that,
-        whoever asks; so one of them can be told twice, and is never forgotten.
+        They are claimed: nobody else gets them while this process gives signs of life, for
+        `collector.storage.hands.CLAIM_S` at most. After that, whoever asks; so one of them can be
+        told twice, and is never forgotten.
         """
         ...
 
@@ -68,7 +69,10 @@ class Store(Protocol):
         ...
 
     def put_off(self, due: Due, until_ms: int, reason: str) -> None:
-        """It could not be told: one try more, and again from then on (ms since 1970 UTC)."""
+        """It could not be told: one try more, and again from then on (ms since 1970 UTC).
+
+        `due.waited_ms` is kept. Nothing happens if another store has taken it meanwhile.
+        """
         ...
 
     def give_up(self, due: Due, reason: str) -> None:

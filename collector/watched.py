@@ -12,7 +12,7 @@ import time
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from gateway.errors import SettingsError, UplinkError, UplinkLost
+from gateway.errors import HearthError, SettingsError, StoreError, UplinkError, UplinkLost
 from gateway.model import Lane
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class WatchedStore:
     def __init__(self, store: Store, ring: Callable[[], None]) -> None:
         self._store = store
         self._ring = ring
+        self._said = ""
         self.commit_counts = [0] * (len(COMMIT_BOUNDS_S) + 1)  # of each bucket, the last unbounded
         self.commit_seconds = 0.0
         self.books, self.fleet = store.books, store.fleet
@@ -51,7 +52,14 @@ class WatchedStore:
     ) -> tuple[Outcome, ...]:
         """Store in one transaction; see Store."""
         started = time.monotonic()
-        outcomes = self._store.commit(deliveries, refusals)
+        try:
+            outcomes = self._store.commit(deliveries, refusals)
+        except StoreError as error:
+            self._say(_told(error), logging.WARNING)
+            raise
+        if self._said:
+            self._say("works again", logging.INFO)
+            self._said = ""
         took_s = time.monotonic() - started
         self.commit_counts[bisect_left(COMMIT_BOUNDS_S, took_s)] += 1
         self.commit_seconds += took_s
@@ -59,6 +67,11 @@ class WatchedStore:
         if any(outcome.stored and delivery.lane is Lane.URGENT for delivery, outcome in pairs):
             self._ring()
         return outcomes
+
+    def _say(self, text: str, level: int) -> None:
+        if text != self._said:
+            self._said = text
+            log.log(level, "store: %s", text)
 
 
 class WatchedUplink:
@@ -87,8 +100,7 @@ class WatchedUplink:
                 self._say(f"connected, MQTT {self._uplink.version}", logging.INFO)
                 yield session
         except (UplinkError, SettingsError) as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            self._say(f"not connected: {error}{hint}", logging.WARNING)
+            self._say(f"not connected: {_told(error)}", logging.WARNING)
             raise
         finally:
             self.connected = False
@@ -104,3 +116,7 @@ class WatchedUplink:
         if text != self._said:
             self._said = text
             log.log(level, "%s lane: %s", self.lane, text)
+
+
+def _told(error: HearthError) -> str:
+    return f"{error} ({error.hint})" if error.hint else str(error)

@@ -31,9 +31,9 @@ ALONE_FIRST_S, ALONE_CAP_S = 1.0, 600.0
 HOLD_S = 15.0
 # A far end may ask for a pause; a person on the floor does not wait for longer than this.
 MAX_PAUSE_S = 60.0
-# What was not taken for a day and a night is left to whoever reads `undelivered`.
+# What was not taken for a day and a night is left to whoever reads `undelivered`. They are the sum
+# of its waits, which the store keeps: restarts make it no later, and no sleep or set clock sooner.
 GIVE_UP_AFTER_S = 24 * 3600.0
-GIVE_UP_TRIES = 20  # not because this machine slept for a day
 MAX_TROUBLES = 10_000  # alarms whose failures are remembered; forgotten ones begin anew
 
 
@@ -41,6 +41,7 @@ class Again(NamedTuple):
     """What to do with an alarm that could not be told."""
 
     at_ms: int  # since 1970 UTC
+    waited_ms: int  # all its waits, this one included
     holds: bool  # those behind it wait until then
     give_up: bool
 
@@ -100,14 +101,16 @@ class Patience:
         trouble.told_then = self._told
         self._note_asked(now_s, min(verdict.pause_s, MAX_PAUSE_S))
         at_ms = self._in(trouble.alone.next_s()) if its_own else self._next_away_ms()
-        at_ms = max(at_ms, self._asked_until_ms)
+        if self.asked_s:
+            at_ms = max(at_ms, self._asked_until_ms)
         holds = now_s - trouble.since_s < HOLD_S
         if holds:
             self._held[due.gateway] = due.id, at_ms
         else:
             self._release(due)
-        old = now_s - trouble.since_s >= GIVE_UP_AFTER_S and due.tries >= GIVE_UP_TRIES
-        return Again(at_ms, holds, old)
+        wait_ms = max(0, min(at_ms - self._clock_ms(), round(1000 * ALONE_CAP_S)))
+        old = due.waited_ms >= 1000 * GIVE_UP_AFTER_S
+        return Again(at_ms, due.waited_ms + wait_ms, holds, old)
 
     def held_until_ms(self, due: Due) -> int:
         """Until when an alarm is not tried; 0 if it may be.

@@ -15,6 +15,9 @@ from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+import msgspec
+
+from collector.due import AT_ONCE_MS
 from collector.outputs.alarm import alarm_of
 from collector.outputs.patience import Patience
 from collector.outputs.port import Outcome
@@ -38,7 +41,7 @@ T = TypeVar("T")
 POLL_S = 1.0
 # A ring in the middle of a far end's trouble is tried, but not more often than this.
 LEAST_PAUSE_S = 0.5
-# The store keeps a claim for 60 s, and an alarm that is begun then takes up to 30 s.
+# The store keeps a claim for 60 s at most, and an alarm that is begun then takes up to 30 s.
 MAX_QUEUED_S = 25.0
 STORE_RETRY_FIRST_S, STORE_RETRY_CAP_S = 0.1, 10.0
 BEHIND = "waits for an earlier alarm, or for the far end"
@@ -149,7 +152,7 @@ class Teller:
                     until_ms = await self._tell_or_wait(due, claimed_s)
                     decided_s = time.monotonic()
             except StoreError as error:
-                self._store_failed(error)  # its claim runs out, and it is told again
+                self._store_failed(error)  # its claim lapses, and it is told again
             self._make_room(due, more=not until_ms)
         del self._rows[name]
 
@@ -166,7 +169,7 @@ class Teller:
             await self._put_off(due, held_until_ms, BEHIND)
             return held_until_ms
         if self._ended or time.monotonic() - claimed_s >= MAX_QUEUED_S:
-            return await self._put_off(due, now_ms(), "those before it took too long")
+            return await self._put_off(due, AT_ONCE_MS, "those before it took too long")
         verdict = await self.output.tell(alarm_of(due))
         if verdict.outcome is Outcome.TOLD:
             await self._told(due)
@@ -176,7 +179,7 @@ class Teller:
         if verdict.outcome is Outcome.ENDED:
             self._ended = True
             self._bell.set()
-            return await self._put_off(due, now_ms(), verdict.reason)
+            return await self._put_off(due, AT_ONCE_MS, verdict.reason)
         return await self._try_again(due, verdict)
 
     async def _told(self, due: Due) -> None:
@@ -191,7 +194,8 @@ class Teller:
         """Put off what was not told, or give it up; returns what `_tell_or_wait` does."""
         again = self._patience.failed(due, verdict)
         if not again.give_up:
-            await self._put_off(due, again.at_ms, verdict.reason)
+            waited = msgspec.structs.replace(due, waited_ms=again.waited_ms)
+            await self._put_off(waited, again.at_ms, verdict.reason)
             return again.at_ms if again.holds else 0
         await self._ask(self._store.give_up, due, verdict.reason)
         self._patience.forget(due)
@@ -208,9 +212,9 @@ class Teller:
         """Give back what was claimed and not told, so that the next one need not wait for it."""
         try:
             for due in self._mine.values():
-                await asyncio.shield(self._put_off(due, now_ms(), "its collector ended"))
+                await asyncio.shield(self._put_off(due, AT_ONCE_MS, "its collector ended"))
         except StoreError as error:
-            self._store_failed(error)  # the claims run out
+            self._store_failed(error)  # the claims lapse
         finally:
             self._thread.shutdown(wait=False)
             await self.output.close()

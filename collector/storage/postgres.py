@@ -5,13 +5,17 @@ get at one moment is stored as if one came after the other: an event once, and a
 that the other one stores. The locks are taken in order at the start, those of shared tables after
 them, and rows after both: nobody waits for somebody who waits for him.
 
-A connection that is lost fails its transaction; the next one connects anew.
+A connection that is lost fails its transaction; the next one connects anew. One to a server that
+stands still is given up after a while (watchdog.py), which is the same: what was on its way may be
+stored, and whoever repeats it finds duplicates, behind the locks that the server may still hold for
+the one before.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import traceback
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from collector.storage.port import EVENT_COLUMNS, Shared
 from collector.storage.postgres_schema import MIGRATIONS
+from collector.storage.watchdog import Watchdog
 from gateway.errors import SettingsError, StoreError
 
 if TYPE_CHECKING:
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
 _JOURNAL_LOCKS = 1024
 # The first number of our locks, so that they are not those of others who use this database.
 _LOCKS_OF_JOURNALS, _LOCKS_OF_TABLES, _LOCK_OF_SCHEMA = 0x68656A, 0x686574, 0x686573
-# Where the URL says nothing of it: a server that is gone without a word is noticed in half a
+# Where the URL says nothing of it: a machine that is gone without a word is noticed in half a
 # minute, a gateway's patience for an acknowledgement, and not after the kernel's two hours.
 _NOTICE = {
     "connect_timeout": "10",
@@ -39,6 +44,15 @@ _NOTICE = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
+# How long a transaction may take, its locks and its commit included. To write takes milliseconds:
+# so long is a server that stands still, and a gateway's patience, as above. To look through a large
+# fleet from a cold disk takes minutes.
+WRITE_LIMIT_S, READ_LIMIT_S = 30.0, 300.0
+# A server that works, but let us wait too long (for a lock of somebody's), notices so soon that we
+# are gone, instead of keeping ever more of our connections in its queue. Before 14, and on Windows,
+# it cannot.
+_CANNOT = (psycopg.errors.UndefinedObject, psycopg.errors.InvalidParameterValue)
+_NOTICE_US = "SELECT set_config('client_connection_check_interval', '5s', false)"
 # Everything here is found by its key. A planner that has no statistics of a young table, or keeps
 # the plan of one that was empty, would read all events instead.
 _BY_KEY = (
@@ -65,8 +79,8 @@ class PostgresDatabase:
 
     def __init__(self, url: str) -> None:
         self._where, options = _options_of(url)
-        self._writer = _Connection(options, self._where, read_only=False)
-        self._reader = _Connection(options, self._where, read_only=True)
+        self._writer = _Connection(options, self._where, WRITE_LIMIT_S, read_only=False)
+        self._reader = _Connection(options, self._where, READ_LIMIT_S, read_only=True)
         try:
             self._prepare()
         except StoreError:
@@ -97,7 +111,7 @@ class PostgresDatabase:
         self._reader.close()
 
     def _prepare(self) -> None:
-        with self._writer.transaction() as transaction:
+        with self._writer.transaction(in_time=False) as transaction:  # an index takes its time
             transaction.rows("SELECT pg_advisory_xact_lock(?, 0)", (_LOCK_OF_SCHEMA,))
             transaction.run("CREATE TABLE IF NOT EXISTS hearth_schema (version BIGINT NOT NULL)")
             ((version,),) = transaction.rows("SELECT coalesce(max(version), 0) FROM hearth_schema")
@@ -116,43 +130,66 @@ class PostgresDatabase:
 class _Connection:
     """One connection, used by one thread at a time, made when it is needed."""
 
-    def __init__(self, options: dict[str, Any], where: str, *, read_only: bool) -> None:
+    def __init__(
+        self, options: dict[str, Any], where: str, limit_s: float, *, read_only: bool
+    ) -> None:
         self._options = options
         self._where = where
         self._read_only = read_only
         self._lock = threading.Lock()
+        self._watchdog = Watchdog(limit_s)
         self._connection: psycopg.Connection[Any] | None = None
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[PostgresTransaction]:
-        with self._lock, self._errors():
+    def transaction(self, *, in_time: bool = True) -> Iterator[PostgresTransaction]:
+        with self._lock:
             try:
-                connection = self._connected()
-                with connection.transaction():
-                    yield PostgresTransaction(connection)
+                with self._errors():
+                    connection = self._connected()
+                    watch = self._watchdog.watching() if in_time else contextlib.nullcontext()
+                    with watch, connection.transaction():
+                        yield PostgresTransaction(connection)
             except BaseException:
                 self._forget_if_lost()
                 raise
 
     def close(self) -> None:
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._forget()
+        self._watchdog.close()
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            connection = psycopg.connect(**self._options, autocommit=True)
-            self._connection = connection
-            connection.execute(_BY_KEY)
-            if self._read_only:
-                connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                connection.read_only = True
-            else:
-                connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-                connection.read_only = False
-                connection.execute(_DURABLE)
+            self._connection = connection = self._connect()
+            self._watchdog.guard(connection.fileno())
+            try:
+                with self._watchdog.watching():
+                    self._set_up(connection)
+            except BaseException:
+                connection.close()  # set up by half, it is of no use
+                raise
         return self._connection
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        try:
+            return psycopg.connect(**self._options, autocommit=True)
+        except psycopg.Error as error:
+            # psycopg's error is in a circle with the half of a connection that was made. A server
+            # that stands still would get them all when it goes on, and fill up with them.
+            traceback.clear_frames(error.__traceback__)
+            raise
+
+    def _set_up(self, connection: psycopg.Connection[Any]) -> None:
+        connection.execute(_BY_KEY)
+        with contextlib.suppress(*_CANNOT):
+            connection.execute(_NOTICE_US)
+        if self._read_only:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+        else:
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            connection.read_only = False
+            connection.execute(_DURABLE)
 
     def _forget_if_lost(self) -> None:
         """A connection that is not at rest after its transaction is of no use any more."""
@@ -160,18 +197,24 @@ class _Connection:
         if connection is None:
             return
         if connection.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE:
-            connection.close()
+            self._forget()
+
+    def _forget(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
             self._connection = None
+            self._watchdog.release()
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except psycopg.Error as error:
-            what = str(error).strip() or type(error).__name__
-            raise StoreError(
-                f"PostgreSQL: {what}", where=self._where, hint=_hint_of(error)
-            ) from error
+            what, hint = str(error).strip() or type(error).__name__, _hint_of(error)
+            if self._watchdog.hung_up:
+                what = f"no answer within {self._watchdog.limit_s:.0f} s"
+                hint = "are its disk and its machine well? Does somebody lock our tables?"
+            raise StoreError(f"PostgreSQL: {what}", where=self._where, hint=hint) from error
 
 
 class PostgresTransaction:

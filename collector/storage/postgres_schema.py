@@ -142,4 +142,13 @@ _VERSION_1 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+_VERSION_2 = (
+    # In whose hands an alarm is, and their signs of life (hands.py); nobody's is ''.
+    """ALTER TABLE due ADD COLUMN holder TEXT COLLATE "C" NOT NULL DEFAULT ''""",
+    "ALTER TABLE due ADD COLUMN beat BIGINT NOT NULL DEFAULT 0",
+    # How long it was put off because it failed: ms, altogether.
+    "ALTER TABLE due ADD COLUMN waited BIGINT NOT NULL DEFAULT 0",
+    "CREATE INDEX due_in_hand ON due (output) WHERE holder <> ''",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)

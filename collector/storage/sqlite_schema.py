@@ -178,4 +178,19 @@ _VERSION_4 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_VERSION_5 = (
+    # In whose hands an alarm is, and their signs of life (hands.py); nobody's is ''.
+    "ALTER TABLE due ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE due ADD COLUMN beat INTEGER NOT NULL DEFAULT 0",
+    # How long it was put off because it failed: ms, altogether.
+    "ALTER TABLE due ADD COLUMN waited INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX due_in_hand ON due (output) WHERE holder <> ''",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collector.storage import latest, ledger, line, orders
+from collector.storage.hands import Hands
 from collector.storage.intake import keep_events
+from collector.storage.lapses import Lapses
 from collector.storage.refused import Refused
 from collector.storage.words import now_ms
 
@@ -31,6 +33,8 @@ class SqlStore:
     def __init__(self, database: Database, outputs: Sequence[str] = ()) -> None:
         self._database = database
         self._outputs = tuple(outputs)
+        self._hands = Hands(self._beat)
+        self._lapses = Lapses()
 
     def commit(
         self, deliveries: Sequence[Delivery], refusals: Sequence[Refusal]
@@ -65,22 +69,30 @@ class SqlStore:
 
     def due(self, output: str, limit: int) -> list[Due]:
         """The oldest in line, claimed; see Store."""
+        at_ms = now_ms()
         with self._database.writing() as transaction:
-            return line.claim(transaction, self._database.take_rows, output, limit, now_ms())
+            if self._lapses.is_time(output):
+                in_hand = line.in_hand(transaction, output)
+                line.free(transaction, self._lapses.among(output, in_hand))
+                line.bring_back(transaction, output, at_ms)
+            dues = line.due(transaction, self._database.take_rows, output, limit, at_ms)
+            line.claim(transaction, dues, self._hands.name)
+        self._hands.take(dues)
+        return dues
 
     def told(self, due: Due) -> None:
         """Out of the line; see Store."""
-        with self._database.writing() as transaction:
+        with self._hands.letting_go(due), self._database.writing() as transaction:
             line.told(transaction, due)
 
     def put_off(self, due: Due, until_ms: int, reason: str) -> None:
         """Again later; see Store."""
-        with self._database.writing() as transaction:
-            line.put_off(transaction, due, until_ms, reason)
+        with self._hands.letting_go(due), self._database.writing() as transaction:
+            line.put_off(transaction, due, until_ms, reason, self._hands.name)
 
     def give_up(self, due: Due, reason: str) -> None:
         """Out of the line for good; see Store."""
-        with self._database.writing() as transaction:
+        with self._hands.letting_go(due), self._database.writing() as transaction:
             line.give_up(transaction, due, reason, now_ms())
 
     def waiting(self) -> list[Waiting]:
@@ -90,4 +102,9 @@ class SqlStore:
 
     def close(self) -> None:
         """Release the database."""
+        self._hands.close()
         self._database.close()
+
+    def _beat(self, ids: Sequence[int]) -> None:
+        with self._database.writing() as transaction:
+            line.beat(transaction, ids, self._hands.name)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from drivers.modbus import wire
+from drivers.sim.broker import HOST, free_port
 from gateway.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from drivers.sim.meter_modbus import VirtualModbusMeter
     from drivers.sim.wires import Speech
 
-_HOST = "127.0.0.1"
 _LENGTH_END = 6  # bytes of a frame up to and with its length
 
 
@@ -37,13 +37,13 @@ class VirtualModbusTcp:
         self.bend: Callable[[Speech], Speech] = lambda speech: speech
         self._meters: list[VirtualModbusMeter] = []
         self._server: asyncio.Server | None = None
-        self._tcp_port = 0  # whichever is free, the first time
+        self._tcp_port = free_port()
         self._connections: set[asyncio.StreamWriter] = set()
 
     @property
     def port(self) -> str:
         """What goes into `port` of a `[[bus]]`; the same after the plug was pulled and put back."""
-        return f"modbus-tcp://{_HOST}:{self._tcp_port}"
+        return f"modbus-tcp://{HOST}:{self._tcp_port}"
 
     def add(self, meter: VirtualModbusMeter) -> None:
         """Put a device behind it."""
@@ -51,8 +51,7 @@ class VirtualModbusTcp:
 
     async def plug_in(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._serve, _HOST, self._tcp_port)
-        self._tcp_port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._serve, HOST, self._tcp_port)
 
     async def unplug(self) -> None:
         """Be gone, with all connections."""

@@ -10,8 +10,10 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(Path(__file__).parent), str(TESTS), str(TESTS / "rigs")]
 
 from postgres_server import PostgresServer, why_no_postgresql  # noqa: E402 - the rigs' folder
+from receiver import WRITTEN  # noqa: E402 - beside it
 
 from collector.store import open_store  # noqa: E402 - beside it
+from drivers.sim.broker import Broker  # noqa: E402 - beside it
 
 DATABASES = ("sqlite", "postgres")
 
@@ -48,3 +50,18 @@ def store(store_url):
     store = open_store(store_url)
     yield store
     store.close()
+
+
+@pytest.fixture
+async def broker():
+    async with Broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """The file of a webhook's secret."""
+    path = tmp_path / "webhook.secret"
+    path.touch(mode=0o600)
+    path.write_text(WRITTEN)
+    return str(path)

@@ -34,12 +34,6 @@ PROCESS = Path(__file__).with_name("collector_process.py")
 
 
 @pytest.fixture
-async def broker():
-    async with Broker() as broker:
-        yield broker
-
-
-@pytest.fixture
 def store(tmp_path):
     store = open_store(f"sqlite://{tmp_path}/events.db")
     yield store
@@ -243,7 +237,7 @@ async def test_collectors_on_one_shared_subscription(broker, store, tmp_path):
 
 async def test_large_batches_go_packed_where_both_sides_agree(broker, store):
     backlog = MemoryBacklog()
-    forwarder = Forwarder(GATEWAY, settings_for(broker), (backlog,))
+    forwarder = Forwarder(GATEWAY, settings_for(broker, ack_timeout=60.0), (backlog,))
     collector = Collector(settings_for(broker), store)
     async with running(collector):
         await until(lambda: collector.connected)

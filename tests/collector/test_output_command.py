@@ -59,7 +59,7 @@ async def test_it_is_killed_with_all_that_it_started(program, tmp_path):
     script = program(f"sleep 1000 & echo $! > {tmp_path}/child; sleep 1000")
     started = time.monotonic()
     verdict = await Command([script], timeout_s=0.5).tell(ALARM)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20
     assert (verdict.outcome, "killed after" in verdict.reason) == (Outcome.FAILED, True)
     child = int((tmp_path / "child").read_text())
     await until(lambda: not alive(child))
@@ -68,7 +68,7 @@ async def test_it_is_killed_with_all_that_it_started(program, tmp_path):
 async def test_a_child_that_goes_on_keeps_nobody_waiting(program, tmp_path):
     """It holds the pipe that its parent printed to."""
     script = program(f"sleep 1000 & echo $! > {tmp_path}/child; exit 0")
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(20):
         assert await Command([script]).tell(ALARM) == TOLD
     child = int((tmp_path / "child").read_text())
     assert alive(child)

@@ -34,9 +34,9 @@ def it(clock):
     return Patience(clock.seconds, clock.milliseconds)
 
 
-def due(number, gateway="a", tries=0):
+def due(number, gateway="a", waited_ms=0):
     place = (gateway, "00" * 16, "urgent", number, "button", "call", 0, "synchronised", "{}")
-    return Due(number, "webhook", tries, *place)
+    return Due(number, "webhook", 0, *place, waited_ms)
 
 
 def wait_s(clock, again):
@@ -97,13 +97,48 @@ def test_one_that_is_told_holds_up_nobody(it):
     assert it.held_until_ms(due(6)) == 0
 
 
-def test_given_up_after_a_day_and_many_tries_and_not_before(it, clock):
-    assert not it.failed(due(1, tries=1000), REFUSED).give_up
-    clock.now_s += patience.GIVE_UP_AFTER_S - 1
-    assert not it.failed(due(1, tries=1000), REFUSED).give_up
-    clock.now_s += 1
-    assert not it.failed(due(1, tries=patience.GIVE_UP_TRIES - 1), REFUSED).give_up
-    assert it.failed(due(1, tries=patience.GIVE_UP_TRIES), REFUSED).give_up
+def test_given_up_after_a_day_of_waits_and_not_before(it):
+    day_ms = round(1000 * patience.GIVE_UP_AFTER_S)
+    assert not it.failed(due(1, waited_ms=day_ms - 1), REFUSED).give_up
+    assert it.failed(due(1, waited_ms=day_ms), REFUSED).give_up
+
+
+@pytest.mark.parametrize("verdict", [REFUSED, FAILED])
+def test_a_day_is_a_day_however_often_the_collector_is_restarted(clock, verdict):
+    """Each wait is a little longer than it says, and each restart costs its time on top."""
+    began_s, waited_ms, tries = clock.now_s, 0, 0
+    while True:
+        if tries % 50 == 0:
+            clock.now_s += 5
+            it = Patience(clock.seconds, clock.milliseconds)
+        again = it.failed(due(1, waited_ms=waited_ms), verdict)
+        if again.give_up:
+            break
+        clock.now_s += wait_s(clock, again) + 0.01
+        waited_ms, tries = again.waited_ms, tries + 1
+    assert patience.GIVE_UP_AFTER_S <= clock.now_s - began_s <= 1.02 * patience.GIVE_UP_AFTER_S
+
+
+@pytest.mark.parametrize("step_s", [-1e6, 1e6])
+def test_a_clock_that_is_set_makes_no_wait_of_it(clock, step_s):
+    """In the middle of a pause that the far end asked for, and while it is away."""
+    set_s = 0.0
+    it = Patience(clock.seconds, lambda: clock.milliseconds() + round(1000 * set_s))
+    it.failed(due(1), Verdict(Outcome.FAILED, "429", 30.0))
+    set_s = step_s
+    waited_ms = it.failed(due(1), FAILED).waited_ms
+    assert 0 <= waited_ms <= 1000 * patience.ALONE_CAP_S
+    clock.now_s += 31
+    again = it.failed(due(1), FAILED)
+    assert again.at_ms - clock.milliseconds() - 1000 * set_s <= 1000 * patience.AWAY_CAP_S
+
+
+def test_a_sleep_of_the_machine_is_no_wait(it, clock):
+    assert it.failed(due(1), FAILED).waited_ms <= 1000 * patience.AWAY_FIRST_S
+    clock.now_s += 10 * patience.GIVE_UP_AFTER_S
+    again = it.failed(due(1, waited_ms=500), FAILED)
+    assert not again.give_up
+    assert again.waited_ms <= 500 + 1000 * patience.AWAY_CAP_S
 
 
 @pytest.mark.parametrize(("asked_s", "least_s", "most_s"), [(10, 10, 10.001), (1e9, 60, 60.001)])

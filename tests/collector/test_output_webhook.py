@@ -53,7 +53,7 @@ async def test_an_alarm_arrives_signed():
     assert request.body == ALARM.json
     assert request.headers["content-type"] == "application/json"
     assert request.headers["webhook-id"] == ALARM.id
-    assert abs(int(request.headers["webhook-timestamp"]) - time.time()) < 5
+    assert abs(int(request.headers["webhook-timestamp"]) - time.time()) < 60
     assert request.is_signed()
     assert not request.is_signed(bytes(32))
 
@@ -96,7 +96,7 @@ async def test_who_takes_forever_has_its_time(behaviour, monkeypatch):
     monkeypatch.setattr(module, "TOTAL_TIMEOUT_S", 0.3)
     started = time.monotonic()
     verdict = await verdict_on(behaviour)
-    assert 0.2 < time.monotonic() - started < 3
+    assert 0.2 < time.monotonic() - started < 10
     assert verdict.outcome is Outcome.FAILED
 
 
@@ -113,7 +113,7 @@ async def test_who_never_takes_the_connection_has_its_time(monkeypatch):
         started = time.monotonic()
         verdict = await tell(None, f"http://127.0.0.1:{deaf.getsockname()[1]}/")
     assert verdict.outcome is Outcome.FAILED
-    assert 0.2 < time.monotonic() - started < 3
+    assert 0.2 < time.monotonic() - started < 4.5
 
 
 @pytest.mark.parametrize("behaviour", [reset, garbage, gigabyte_of_header])
@@ -123,7 +123,7 @@ async def test_what_is_no_answer_fails(behaviour):
     assert verdict.outcome is Outcome.FAILED
     assert verdict.reason.startswith("127.0.0.1: ")
     assert len(verdict.reason) < 300
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
 
 
 async def test_a_gigabyte_of_answer_is_not_read():
@@ -165,7 +165,8 @@ async def test_tls_and_who_is_trusted(tmp_path):
         ("٣", 0, 0),
         ("9" * 5000, 999_999_999, 999_999_999),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
-        (format_datetime(datetime.now(UTC) + timedelta(minutes=10), usegmt=True), 300, 600),
+        # Reckoned when tests are collected, and told when it is this one's turn.
+        (format_datetime(datetime.now(UTC) + timedelta(hours=9), usegmt=True), 3600, 32_400),
     ],
 )
 def test_retry_after(told, least, most):

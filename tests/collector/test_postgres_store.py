@@ -6,9 +6,9 @@ import threading
 from contextlib import closing
 
 import pytest
-from brokers import event_of
+from brokers import JOURNAL, event_of
 from postgres_server import PostgresServer
-from store_kit import R, ask, batch, book_of, delivery, refusal, row
+from store_kit import WALL, R, ask, batch, book_of, delivery, refusal, row
 
 from collector.storage.intake import keep_events
 from collector.storage.postgres_schema import MIGRATIONS
@@ -104,26 +104,6 @@ def test_a_server_that_is_down_and_comes_again(mortal):
     mortal.stop()
     with pytest.raises(StoreError):
         open_store(mortal.url("postgres"))
-    store.close()
-
-
-def test_a_server_that_stands_still_is_waited_for(mortal):
-    store = open_store(mortal.url(mortal.new_database()))
-    store.commit([batch(1, 3)], [])
-    mortal.pause()
-    done = threading.Event()
-
-    def work():
-        store.commit([batch(4, 5)], [])
-        done.set()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    assert not done.wait(0.3)
-    mortal.resume()
-    assert done.wait(20)
-    thread.join()
-    assert book_of(store).stored == 5
     store.close()
 
 
@@ -276,6 +256,28 @@ def test_collectors_that_start_at_once_on_an_empty_database(postgres):
         versions = [(number,) for number in range(1, len(MIGRATIONS) + 1)]
         assert ask(url, "SELECT version FROM hearth_schema ORDER BY version") == versions
         assert ask(url, "SELECT count(*) FROM events") == [(3,)]
+
+
+def test_the_line_of_an_older_database_goes_on(store_url):
+    """What waited, and what a collector of then had in hand, which nobody knows of any more."""
+    for statement in MIGRATIONS[0]:
+        ask(store_url, statement)
+    ask(store_url, "CREATE TABLE hearth_schema (version BIGINT NOT NULL)")
+    ask(store_url, "INSERT INTO hearth_schema VALUES (1)")
+    place = (JOURNAL.hex(), "urgent", "gw-1", "b", "call", WALL, "synchronised", "00", 1, "{}", b"")
+    event = (
+        "INSERT INTO events (journal, lane, gateway, device, kind, time, time_quality, boot,"
+        " uptime, body, digest, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    )
+    for seq, next_try in ((1, WALL), (2, WALL + 60_000)):
+        ask(store_url, event, *place, seq)
+        columns = "output, journal, lane, seq, since, next_try, tries, reason"
+        due = ("webhook", JOURNAL.hex(), "urgent", seq, WALL, next_try, 3, "503")
+        ask(store_url, f"INSERT INTO due ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *due)
+    with closing(open_store(store_url)) as store:
+        dues = store.due("webhook", 10)
+        assert [(due.seq, due.tries, due.waited_ms) for due in dues] == [(1, 3, 0), (2, 3, 0)]
+        assert store.due("webhook", 10) == []
 
 
 def test_tables_of_a_newer_hearth_are_not_touched(store_url):

@@ -5,7 +5,7 @@ import threading
 from contextlib import closing
 
 import pytest
-from brokers import GATEWAY, event_of
+from brokers import GATEWAY, JOURNAL, event_of
 from store_kit import WALL, anchor_row, ask, batch, delivery, events, unknown_row
 
 from collector.fleet import GatewayFacts
@@ -56,7 +56,7 @@ def older_file(path, version, *deliveries):
     db.close()
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_an_older_file_goes_on(path, store_url, version):
     older_file(path, version, batch(1, 3), delivery(unknown_row(1), journal=bytes(16)))
     store = open_store(store_url)
@@ -97,6 +97,19 @@ def test_a_file_of_version_3_knows_at_once_how_its_gateways_are(path, store_url)
         ask(store_url.replace(".db", "-again.db"), "SELECT * FROM latest ORDER BY kind, topic")
         == before
     )
+
+
+def test_the_line_of_a_file_of_version_4_goes_on(path, store_url):
+    """What waited, and what a collector of then had in hand, which nobody knows of any more."""
+    older_file(path, 4, events(event_of(1, Kind.CALL), event_of(2, Kind.CALL)))
+    columns = "output, journal, lane, seq, since, next_try, tries, reason"
+    for seq, next_try in ((1, WALL), (2, WALL + 60_000)):
+        place = ("webhook", JOURNAL.hex(), "routine", seq, WALL, next_try, 3, "503")
+        ask(store_url, f"INSERT INTO due ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *place)
+    with closing(open_store(store_url)) as store:
+        dues = store.due("webhook", 10)
+        assert [(due.seq, due.tries, due.waited_ms) for due in dues] == [(1, 3, 0), (2, 3, 0)]
+        assert store.due("webhook", 10) == []
 
 
 def test_a_file_of_a_newer_hearth_is_not_touched(path, store_url):

@@ -2,13 +2,15 @@
 
 import json
 import threading
+import time
 
+import msgspec
 import pytest
 from brokers import GATEWAY, JOURNAL, event_of
 from store_kit import U, ask, batch, call_row, delivery, row
 
 from collector.due import Waiting
-from collector.storage import line, words
+from collector.storage import hands, lapses, line, words
 from collector.store import open_store
 from gateway.errors import StoreError
 from gateway.model import Kind
@@ -30,6 +32,25 @@ def store(store_url, now):
     store = open_store(store_url, outputs=OUTPUTS)
     yield store
     store.close()
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Every question is a look, and nobody's heart beats by itself."""
+    monkeypatch.setattr(lapses, "LOOK_S", 0.0)
+    monkeypatch.setattr(hands, "BEAT_S", 1000.0)
+
+
+@pytest.fixture
+def other(store, store_url):
+    """Another collector's store."""
+    other = open_store(store_url, outputs=OUTPUTS)
+    yield other
+    other.close()
+
+
+def looks_in_vain(store, count=lapses.LOOKS):
+    return [store.due("webhook", 10) for _ in range(count)] == [[]] * count
 
 
 def calls(*seqs):
@@ -86,22 +107,106 @@ def test_the_oldest_first_and_each_for_one_who_asks(store):
     assert seqs(store.due("screen", 10)) == [5, 6, 7, 1, 2]
 
 
-def test_what_nobody_told_is_due_again(store, now):
-    """Whoever claimed it is dead."""
+def test_what_the_dead_had_in_hand_is_due_again(store, other, eager):
+    store.commit([calls(1, 2, 3)], [])
+    dead = store.due("webhook", 2)
+    assert seqs(other.due("webhook", 1)) == [3]
+    assert looks_in_vain(other, lapses.LOOKS - 1)
+    assert other.due("webhook", 10) == dead
+    assert looks_in_vain(store)
+
+
+def test_what_the_living_have_in_hand_is_theirs(store, other, eager):
+    """Also when each look but one comes before the next sign of life."""
     store.commit([calls(1)], [])
-    (first,) = store.due("webhook", 10)
-    now["ms"] += 1000 * line.CLAIM_S - 1
-    assert store.due("webhook", 10) == []
-    now["ms"] += 1
-    assert store.due("webhook", 10) == [first]
+    (due,) = store.due("webhook", 10)
+    for _ in range(5):
+        assert looks_in_vain(other)
+        store._beat([due.id])
+    assert looks_in_vain(other)
+    assert seqs(other.due("webhook", 10)) == [1]
 
 
-def test_told_is_out_of_the_line(store, store_url, now):
+def test_each_claim_looks_new(store, other, eager):
+    """Who looks now and then sees the same alarm in the same hands, each time for another try."""
+    store.commit([calls(1)], [])
+    for _ in range(2 * lapses.LOOKS):
+        (due,) = store.due("webhook", 1)
+        assert looks_in_vain(other, 1)
+        store.put_off(due, NOW_MS, "503")
+
+
+def test_looks_in_a_row_count_as_one(store, other, monkeypatch):
+    monkeypatch.setattr(hands, "BEAT_S", 1000.0)
+    store.commit([calls(1)], [])
+    store.due("webhook", 10)
+    assert looks_in_vain(other, 10 * lapses.LOOKS)
+
+
+def test_what_hangs_in_the_hands_of_the_living_is_anothers_turn(store, other, monkeypatch):
+    monkeypatch.setattr(lapses, "LOOK_S", 0.1)
+    monkeypatch.setattr(hands, "BEAT_S", 0.02)
+    monkeypatch.setattr(hands, "CLAIM_S", 1.0)
+    store.commit([calls(1)], [])
+    store.due("webhook", 10)
+    began_s = time.monotonic()
+    while not other.due("webhook", 10):
+        time.sleep(0.01)
+    assert 1.0 <= time.monotonic() - began_s < 5
+
+
+@pytest.mark.parametrize("step_ms", [-86_400_000, 86_400_000])
+def test_a_clock_that_is_set_changes_no_claim(store, other, eager, now, step_ms):
+    store.commit([calls(1)], [])
+    (due,) = store.due("webhook", 10)
+    now["ms"] += step_ms
+    for _ in range(3):
+        assert looks_in_vain(other)
+        store._beat([due.id])
+    assert looks_in_vain(other)
+    assert other.due("webhook", 10) == [due]
+
+
+def test_a_clock_that_is_set_back_delays_nothing_for_long(store, eager, now):
+    """Not at all what is new; what was put off, as if it had not been."""
+    store.commit([calls(1)], [])
+    (due,) = store.due("webhook", 10)
+    store.put_off(due, NOW_MS + 600_000, "503")
+    store.commit([calls(2)], [])
+    now["ms"] -= 1000 * line.LONGEST_S
+    assert seqs(store.due("webhook", 10)) == [1, 2]
+
+
+def test_what_was_put_off_for_long_is_not_due_before(store, eager, now):
+    store.commit([calls(1)], [])
+    (due,) = store.due("webhook", 10)
+    store.put_off(due, NOW_MS + 600_000, "404")
+    assert looks_in_vain(store)
+    now["ms"] += 599_999
+    assert looks_in_vain(store)
+
+
+def test_who_comes_back_too_late_changes_nothing(store, other, store_url, eager):
+    """It was stopped for a while: by then others have the alarm in hand."""
+    store.commit([calls(1)], [])
+    (late,) = store.due("webhook", 10)
+    assert looks_in_vain(other)
+    (due,) = other.due("webhook", 10)
+    before = ask(store_url, "SELECT * FROM due WHERE output = 'webhook'")
+    store.put_off(late, NOW_MS, "503")
+    store._beat([late.id])
+    assert ask(store_url, "SELECT * FROM due WHERE output = 'webhook'") == before
+    store.told(late)  # it was: the other one need not put it off
+    other.put_off(due, NOW_MS, "503")
+    assert store.waiting()[1].count == 0
+
+
+def test_told_is_out_of_the_line(store, store_url, eager):
     store.commit([calls(1, 2)], [])
     one, two = store.due("webhook", 10)
     store.told(one)
     store.told(one)  # twice is no harm
-    now["ms"] += 1000 * line.CLAIM_S
+    assert looks_in_vain(store)
     assert store.due("webhook", 10) == [two]
     assert len(store.due("screen", 10)) == 2
     assert ask(store_url, "SELECT count(*) FROM undelivered") == [(0,)]
@@ -116,11 +221,22 @@ def test_put_off_is_due_again_from_then_on_and_counted(store, store_url, now):
     assert store.due("webhook", 10) == []
     now["ms"] += 1
     (again,) = store.due("webhook", 10)
-    assert (again.id, again.tries) == (one.id, 1)
+    assert (again.id, again.tries, again.waited_ms) == (one.id, 1, 0)
     assert ask(store_url, "SELECT reason FROM due WHERE id = ?", one.id) == [("503",)]
 
 
-def test_given_up_is_kept_with_its_reason(store, store_url, now):
+def test_how_long_it_was_put_off_is_kept(store, store_url, now):
+    store.commit([calls(1)], [])
+    for waited_ms in (500, 1500):
+        (due,) = store.due("webhook", 10)
+        store.put_off(msgspec.structs.replace(due, waited_ms=waited_ms), NOW_MS, "503")
+    other = open_store(store_url)
+    (due,) = other.due("webhook", 10)
+    assert due.waited_ms == 1500
+    other.close()
+
+
+def test_given_up_is_kept_with_its_reason(store, store_url, eager, now):
     store.commit([calls(1)], [])
     (due,) = store.due("webhook", 10)
     store.put_off(due, NOW_MS, "503")
@@ -132,8 +248,7 @@ def test_given_up_is_kept_with_its_reason(store, store_url, now):
     assert ask(store_url, query) == [kept]
     store.give_up(due, "again")
     assert ask(store_url, query) == [kept]
-    now["ms"] += 10 * 1000 * line.CLAIM_S
-    assert store.due("webhook", 10) == []
+    assert looks_in_vain(store, 10 * lapses.LOOKS)
 
 
 def test_the_undelivered_are_bounded(store, store_url, monkeypatch):

@@ -1,5 +1,7 @@
 """A PostgreSQL server of the tests' own: a folder, a Unix socket, nothing of it outside.
 
+With `listen_addresses` and a `port` among its settings it is on TCP as well.
+
 It is a real server with fsync on, so what it says is committed survives `kill`, which ends every
 process of it at once. initdb and postgres refuse to run as root; then they run as Debian's user
 `postgres`, or as `nobody`.
@@ -157,9 +159,10 @@ class PostgresServer:
 
     # --- its databases ---
 
-    def url(self, database: str) -> str:
-        """Where a database is, as `hearth collect --store` wants it."""
-        return f"postgresql://{ROLE}@/{database}?host={self._folder}"
+    def url(self, database: str, host: str = "") -> str:
+        """Where a database is, as `hearth collect --store` wants it; by default the Unix socket."""
+        port = f"&port={self._settings['port']}" if "port" in self._settings else ""
+        return f"postgresql://{ROLE}@/{database}?host={host or self._folder}{port}"
 
     def new_database(self) -> str:
         """The name of a database that nobody used."""

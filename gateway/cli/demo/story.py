@@ -167,11 +167,15 @@ class Story:
         self._waiting.append(asyncio.create_task(self._await_stored(press, number, pressed)))
 
     async def _no_call_open(self) -> None:
-        """Until the light proves the next call. A gateway that starts knows the calls before."""
+        """Until the light proves the next call.
+
+        A gateway that starts knows the calls before, and does not watch the button yet.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSED_TIMEOUT_S):
                 while await self._is_call_open():  # noqa: ASYNC110 - another process's call
                     await asyncio.sleep(STORED_POLL_S)
+                await self._home.button.watched()
                 await self._home.button.wait_light(on=False)
 
     async def _is_call_open(self) -> bool:
