@@ -17,7 +17,7 @@ from drivers.sim.wires import VirtualBus
 from drivers.water import local_time, teller
 from gateway.model import Kind, Stamp, TimeQuality
 
-FAST = {"poll": 0.03, "timeout": 0.5, "retries": 0}
+FAST = {"poll": 0.03, "timeout": 1.0, "retries": 0}
 ADDRESS = "78330011223344"
 MODBUS = (ModbusDriver, {"unit": 7, "profile": "xintai"})
 CJT188 = (Cjt188Driver, {"address": ADDRESS})

@@ -100,7 +100,9 @@ async def test_a_gateways_figures_agree_with_what_happened(tmp_path):
         await home.button.press()
         await home.stored("call", "call-bedroom", 1)
         await home.stored("measurement", "meter-kitchen", 3)
-        before = await home.status()
+        async with asyncio.timeout(20):
+            while not (before := await home.status())["mirror"]["connected"]:
+                await asyncio.sleep(0.01)
         found = samples(await home.scrape(OPENMETRICS))
         after = await home.status()
 

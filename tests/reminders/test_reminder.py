@@ -69,9 +69,9 @@ def test_every_fault_at_once():
 
 
 def test_a_flood_is_refused_at_once():
-    began = time.perf_counter()
+    began = time.process_time()
     assert refusal([pill(id=f"r{n}") for n in range(10_000)]) == "10000 reminders; 200 is the most"
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert "and 192 more" in refusal([pill(text="") for _ in range(200)])
 
 

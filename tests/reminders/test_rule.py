@@ -50,14 +50,14 @@ TAKEN = [
 def test_taken(text):
     schedule = Schedule(START, text)
     assert schedule.recurs
-    began = time.perf_counter()
+    began = time.process_time()
     for wanted in (START, datetime(2040, 7, 1), datetime(2096, 3, 1)):
         found = list(islice(schedule._locals(wanted), 5))
         assert found == sorted(found)
         assert all(it >= wanted for it in found)
         if "COUNT" not in text and "UNTIL" not in text:
             assert len(found) == 5
-    assert time.perf_counter() - began < 5  # the last years of 29 February are some 50,000 hours
+    assert time.process_time() - began < 5  # the last years of 29 February are some 50,000 hours
 
 
 @pytest.mark.parametrize(
@@ -121,12 +121,12 @@ def test_taken(text):
     ids=lambda text: text[-50:],
 )
 def test_refused_with_a_reason(text, reason):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(CommandRefused) as refused:
         Schedule(START, text)
     assert reason in str(refused.value)
     assert len(str(refused.value)) < 250
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 parts = st.fixed_dictionaries(

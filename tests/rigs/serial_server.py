@@ -10,6 +10,7 @@ import socket
 from serial import rfc2217
 
 from drivers.bus.line import Line
+from drivers.sim.broker import free_port
 
 
 class _SerialPort:
@@ -50,7 +51,7 @@ class SerialServer:
         self._writer = None
         self._manager = None
         self._frozen = set()
-        self._port = 0
+        self._port = free_port()  # it is left and taken again, so none that the kernel gives away
 
     @property
     def path(self):
@@ -64,7 +65,6 @@ class SerialServer:
 
     def plug_in(self):
         self._listener = socket.create_server(("127.0.0.1", self._port))
-        self._port = self._listener.getsockname()[1]
         self._server = asyncio.get_running_loop().create_task(
             asyncio.start_server(self._serve, sock=self._listener)
         )

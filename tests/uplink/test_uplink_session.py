@@ -52,14 +52,14 @@ async def test_a_refused_puback_raises_with_the_brokers_reason(tmp_path):
 
 
 async def test_a_lost_link_fails_everything_that_waits_at_once(broker):
-    async with MqttUplink(settings_for(broker), window=2).session() as session:
+    async with MqttUplink(settings_for(broker, keepalive=60), window=2).session() as session:
         broker.pause()
         waiting = [asyncio.create_task(session.publish("a", b"1")) for _ in range(5)]
         waiting.append(asyncio.create_task(session.receive(1)))
         await asyncio.sleep(0.05)
         assert not any(task.done() for task in waiting)
         await broker.kill()
-        async with asyncio.timeout(3):  # keepalive is 10 s, so this is not a time-out
+        async with asyncio.timeout(20):  # keepalive is 60 s, so this is not a time-out
             results = await asyncio.gather(*waiting, return_exceptions=True)
         assert {type(result) for result in results} == {UplinkLost}
         with pytest.raises(UplinkLost):
@@ -70,7 +70,7 @@ async def test_a_half_open_link_is_found_by_keepalive(broker):
     async with MqttUplink(settings_for(broker, keepalive=2)).session() as session:
         broker.pause()
         with pytest.raises(UplinkLost):
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(30):  # that no PUBACK comes is noticed after 120 s
                 await session.publish("a", b"1")
 
 

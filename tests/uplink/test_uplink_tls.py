@@ -16,6 +16,7 @@ from brokers import MemoryBacklog, needs_mosquitto, payload_of, until
 from cryptography import x509
 
 from drivers.sim.broker import HOST, Broker
+from gateway.backoff import Backoff
 from gateway.errors import SettingsError, UplinkLost
 from gateway.forwarding.forwarder import Forwarder
 from gateway.model import Lane
@@ -243,8 +244,16 @@ def test_plaintext_to_another_machine_is_refused():
         read_uplink({"url": "mqtt://192.0.2.7"}, "here")
 
 
-async def test_tried_again_with_growing_pauses_and_never_in_plaintext(authority):
+async def test_tried_again_with_growing_pauses_and_never_in_plaintext(authority, monkeypatch):
     """The forwarder against a broker whose certificate nobody knows."""
+    asked_s: list[float] = []
+
+    class Told(Backoff):
+        def next_s(self) -> float:
+            asked_s.append(super().next_s())
+            return asked_s[-1]
+
+    monkeypatch.setattr("gateway.forwarding.forwarder.Backoff", Told)
     async with Door() as door:
         backlog = MemoryBacklog()
         backlog.append(Lane.ROUTINE, payload_of(1))
@@ -258,5 +267,6 @@ async def test_tried_again_with_growing_pauses_and_never_in_plaintext(authority)
     assert "no TLS on this port" in forwarder.last_error.hint
     assert all(first[0] == TLS_HANDSHAKE for first in door.first_bytes), "never MQTT's CONNECT"
     pauses_s = [after - before for before, after in zip(door.came_s, door.came_s[1:], strict=False)]
-    assert pauses_s == sorted(pauses_s), "half to whole of 0.5, 1, 2 s: they cannot overlap"
+    assert asked_s == sorted(asked_s), "half to whole of 0.5, 1, 2 s: they cannot overlap"
+    assert all(took_s >= least_s for took_s, least_s in zip(pauses_s, asked_s, strict=False))
     assert pauses_s[-1] > 0.9

@@ -53,10 +53,10 @@ async def online(context):
     await context.wait_until(lambda: "online" in states(context))
 
 
-async def said(context, beacon, celsius=21.5):
+async def said(context, beacon, celsius=21.5, patience_s=10.0):
     """Until something that the beacon says now was told: everything before it was, too."""
     beacon.measure((0x02, celsius))
-    await context.wait_until(lambda: celsius in context.values("temperature"))
+    await context.wait_until(lambda: celsius in context.values("temperature"), patience_s)
 
 
 # --- presses -------------------------------------------------------------------------------------
@@ -319,8 +319,8 @@ async def test_silence_is_offline_where_it_is_not_normal(adapter, make, context)
     async with driven(settings(adapter, silence=0.3), context):
         await online(context)
         await beacon.power_off()
-        await context.wait_until(lambda: states(context) == ["online", "offline"])
-        assert context.states[1] == ("offline", "not heard for 0.3 s")
+        await context.wait_until(lambda: states(context)[-1] == "offline")
+        assert context.states[-1] == ("offline", "not heard for 0.3 s")
         beacon.power_on()
         await context.wait_until(lambda: states(context)[-1] == "online")
 
@@ -330,10 +330,11 @@ async def test_a_recording_does_not_keep_a_device_alive(adapter, make, context, 
     options = {"silence": 0.3, "key_file": str(key_file)}
     async with driven(settings(adapter, **options), context):
         await online(context)  # and goes on saying the same
-        await context.wait_until(lambda: states(context) == ["online", "offline"])
+        await context.wait_until(lambda: states(context)[-1] == "offline")
         beacon.press()
         await context.wait_until(lambda: presses(context))
-    assert states(context) == ["online", "offline", "online"]
+    # Before it was heard at all it may have been offline, if the machine was busy for so long.
+    assert states(context)[-3:] == ["online", "offline", "online"]
 
 
 async def test_beside_a_band_on_the_same_adapter(adapter, air, make, context):
@@ -395,8 +396,8 @@ async def test_strangers_cost_nothing_and_say_nothing(adapter, make, context):
             beacon.strangers(100)
             await said(context, beacon, 20.5)
             before = _bytes(kept)
-            beacon.strangers(1000)
-            await said(context, beacon, 21.0)
+            beacon.strangers(500)
+            await said(context, beacon, 21.0, patience_s=60.0)  # tracemalloc makes it slow
             grown = _bytes(kept) - before
         finally:
             tracemalloc.stop()

@@ -29,6 +29,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "rigs"))
 
 from serial_server import SerialServer
 
+# The command gives a meter 0.2 s to answer; a busy machine may keep one of ours for longer, once.
+TRIES = 3
+
 NINE = Line(9600, "N", 1)
 TWO = Line(2400, "E", 1)
 
@@ -36,7 +39,7 @@ TWO = Line(2400, "E", 1)
 @pytest.fixture
 def impatient(monkeypatch):
     for kind in (Cjt188Prober, MbusProber, ModbusProber):
-        monkeypatch.setattr(kind, "wait_s", lambda self, line: 0.01)
+        monkeypatch.setattr(kind, "wait_s", lambda self, line: 0.05)
 
 
 async def find(port, probers, lines=("9600 8N1", "2400 8E1")):
@@ -221,9 +224,12 @@ async def test_the_command_prints_tables_and_says_how_long_it_takes():
         wires.add(VirtualModbusMeter(7, "xintai"), "9600 8N1")
         wires.add(VirtualCjt188Meter("78330011223344"), "9600 8N1")
         arguments = ("--quick", "--line", "9600 8N1", "--protocol", "modbus")
-        code, out, said = await hearth_probe(wires.port, *arguments, "--protocol", "cjt188")
-    assert code == 0, said
-    devices = tomllib.loads(out)["device"]
+        for _ in range(TRIES):
+            code, out, said = await hearth_probe(wires.port, *arguments, "--protocol", "cjt188")
+            assert code == 0, said
+            devices = tomllib.loads(out)["device"]
+            if len(devices) == 2:
+                break
     assert [(it["driver"], it.get("unit"), it.get("address")) for it in devices] == [
         ("modbus", 7, None),
         ("cjt188", None, "78330011223344"),

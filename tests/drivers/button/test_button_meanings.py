@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from brokers import until
 from driven import driven_by
 from stub_context import StubContext
 
@@ -15,9 +16,12 @@ from gateway.model import CallState, Kind
 
 @asynccontextmanager
 async def driven(board, context, *, nc=None, **settings):
-    """The driver at work on line 17; yields its button. Long is 0.3 s here."""
+    """The driver at work on line 17; yields its button. Long is 0.8 s here.
+
+    No shorter, because who presses is the test itself, and a busy machine keeps it from letting go.
+    """
     button = board.button(17, light=27, nc=nc)
-    times = {"long_press": 0.3, "double_window": 0.2, "debounce": 0.01}
+    times = {"long_press": 0.8, "double_window": 0.8, "debounce": 0.01}
     options = {"offset": 17, "light": 27, "offset_nc": nc, **times, **settings}
     driver = ButtonDriver(ButtonSettings(chip=f"sim:{board.path}", **options), context)
     async with driven_by(driver):
@@ -29,9 +33,9 @@ async def test_a_long_press_takes_an_open_call_back(board):
     context = StubContext()
     async with driven(board, context, long="cancel") as (button, _):
         context.signs.become(CallState.DELIVERED)
-        await button.press(0.4)
-        await asyncio.sleep(0.05)
-        assert context.cancelled == 1
+        await button.press(1.0)
+        await until(lambda: context.cancelled == 1)
+        await asyncio.sleep(0.05)  # beyond the debounce
         await button.press(0.05)
         (call,) = await context.wait_for(1)
         assert call.detail == {"cause": "button", "press": "short"}
@@ -51,8 +55,7 @@ async def test_a_press_acknowledges_a_reminder_and_calls_without_one(board):
     async with driven(board, context, short="acknowledge") as (button, _):
         context.house.reminding = True
         await button.press(0.05)
-        await asyncio.sleep(0.4)  # the double window
-        assert context.house.acknowledged == ["call-bedroom"]
+        await until(lambda: context.house.acknowledged == ["call-bedroom"])
         assert context.observations == []
         context.house.reminding = False
         await button.press(0.05)
@@ -66,8 +69,8 @@ async def test_a_double_press_asks_for_the_news(board):
         await button.press(0.05)
         await asyncio.sleep(0.05)
         await button.press(0.05)
-        await asyncio.sleep(0.3)
-        assert context.house.news_told == 1
+        await until(lambda: context.house.news_told == 1)
+        await asyncio.sleep(1.0)  # longer than the double window
         assert context.observations == []
 
 
@@ -82,7 +85,7 @@ async def test_a_press_that_means_nothing_does_nothing(board):
 
 async def test_stuck_is_a_call_though_long_means_something_else(board):
     context = StubContext()
-    async with driven(board, context, long="news", stuck_after=1.0) as (button, _):
+    async with driven(board, context, long="news", stuck_after=1.5) as (button, _):
         button.hold()
         call, fault = await context.wait_for(2)
         assert context.house.news_told == 1

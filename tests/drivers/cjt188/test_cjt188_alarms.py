@@ -12,7 +12,7 @@ from drivers.sim.water_flow import WaterFlow
 from drivers.sim.wires import VirtualBus
 from gateway.model import Kind, TimeQuality
 
-FAST = {"poll": 0.03, "timeout": 0.2, "retries": 0}
+FAST = {"poll": 0.03, "timeout": 0.5, "retries": 0}
 ADDRESS = "78330011223344"
 OTHER = "78330011223399"
 
@@ -119,12 +119,12 @@ async def test_a_meter_that_was_changed_is_refused():
 
 async def test_a_neighbours_late_answer_is_not_a_changed_meter():
     """It is heard in our turn; ours comes after it, and is the one that counts."""
-    slow = Faulty(VirtualCjt188Meter(OTHER, WaterFlow(total_litres=99_000)), late(0.25))
+    slow = Faulty(VirtualCjt188Meter(OTHER, WaterFlow(total_litres=99_000)), late(0.6))
     with VirtualBus() as line:
         line.add(slow)
         line.add(Faulty(VirtualCjt188Meter(ADDRESS, WaterFlow(total_litres=11_000)), late(0.1)))
         async with bench(line.port) as b:
-            context = b.start(Cjt188Driver, address=ADDRESS, **FAST)
+            context = b.start(Cjt188Driver, address=ADDRESS, **FAST | {"timeout": 3.0})
             b.start(Cjt188Driver, address=OTHER, **FAST)
             await context.wait_until(lambda: len(context.values("volume")) >= 5)
     assert set(context.values("volume")) == {11.0}

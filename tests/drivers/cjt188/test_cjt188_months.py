@@ -14,7 +14,7 @@ from gateway.errors import DecodeError, DeviceRefused, DeviceSilent, JournalWrit
 from gateway.model import Kind, Measurement, TimeQuality
 
 NOW = datetime(2026, 11, 26, 12, 0)
-FAST = {"poll": 0.03, "timeout": 0.1, "retries": 0}
+FAST = {"poll": 0.03, "timeout": 0.3, "retries": 0}
 ADDRESS = "78330011223344"
 
 

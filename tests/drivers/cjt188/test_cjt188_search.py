@@ -12,7 +12,7 @@ from drivers.sim.meter_cjt188 import Cjt188Script, CollidingMeters, VirtualCjt18
 from drivers.sim.wires import VirtualBus
 from gateway.settings import BusSettings
 
-TIMEOUT_S = 0.02
+TIMEOUT_S = 0.04
 
 
 def meter(address, **script):

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from drivers.gpio import watch as watch_module
 from drivers.gpio.settings import InputSettings
 from drivers.gpio.watch import CALM_READS, Watch
 from drivers.gpio.wire.edge import Change, Edge
@@ -35,11 +36,23 @@ class HeldBackLines:
         return waiting
 
 
-async def test_what_bounced_while_nobody_read_is_the_same_press():
+class HandClock:
+    """Stands still until the test moves it."""
+
+    def __init__(self):
+        self.now_ns = time.monotonic_ns()
+
+    def monotonic_ns(self):
+        return self.now_ns
+
+
+async def test_what_bounced_while_nobody_read_is_the_same_press(monkeypatch):
     """The time-out of the debounce has come, and so have the edges that say otherwise."""
+    clock = HandClock()
+    monkeypatch.setattr(watch_module, "time", clock)
     lines = HeldBackLines()
     watch = Watch(lines, InputSettings(offset=17))
-    began = time.monotonic_ns()
+    began = clock.now_ns
     lines.edge(True, began)
     lines.edge(False, began + 1)
     (press,) = await watch.happenings()
@@ -47,15 +60,17 @@ async def test_what_bounced_while_nobody_read_is_the_same_press():
     for ms in range(10, 60, 10):
         lines.edge(True, began + ms * MS)
         lines.edge(False, began + ms * MS + 1)
-    time.sleep(0.065)  # the whole process is kept from its work
+    clock.now_ns += 65 * MS  # the whole process was kept from its work
     assert await watch.happenings() == []
+    clock.now_ns += 30 * MS
     (release,) = await watch.happenings()
     assert release.change is Change.RELEASED
 
 
 async def test_a_contact_that_chatters_is_read_seldom():
     lines = HeldBackLines()
-    watch = Watch(lines, InputSettings(offset=17))
+    # Settings of the longest debounce: a busy machine may keep the chatter itself quiet for some ms.
+    watch = Watch(lines, InputSettings(offset=17, debounce=1.0))
     began = time.monotonic()
 
     async def chatter():

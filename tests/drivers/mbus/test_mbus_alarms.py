@@ -11,7 +11,7 @@ from drivers.sim.meter_mbus import MbusScript, VirtualMbusMeter
 from drivers.sim.wires import VirtualBus
 from gateway.model import Kind, TimeQuality
 
-FAST = {"poll": 0.03, "timeout": 0.2, "retries": 0}
+FAST = {"poll": 0.03, "timeout": 0.5, "retries": 0}
 METER = "12345678.KAM.01.07"
 
 

@@ -14,7 +14,7 @@ from drivers.sim.meter_mbus import MbusScript, VirtualMbusMeter
 from drivers.sim.wires import VirtualBus
 from gateway.settings import BusSettings
 
-TIMEOUT_S = 0.02
+TIMEOUT_S = 0.1
 KAM, ELS = "12345678.KAM.01.07", "12345679.ELS.0A.16"
 
 

@@ -18,7 +18,7 @@ from drivers.sim.wires import VirtualBus
 from gateway.errors import DeviceRefused, JournalWriteFailed
 from gateway.settings import BusSettings
 
-FAST = {"poll": 0.03, "timeout": 0.2, "retries": 0}
+FAST = {"poll": 0.03, "timeout": 0.5, "retries": 0}
 FIRST, SECOND = "12345678.KAM.01.07", "12345679.KAM.01.07"
 
 
@@ -112,7 +112,7 @@ async def test_a_meter_that_stayed_selected_is_never_taken_for_the_other():
 
 
 async def test_a_neighbours_late_answer_is_not_taken():
-    slow = Faulty(meter(SECOND, 2000.0), late(0.25))
+    slow = Faulty(meter(SECOND, 2000.0), late(0.6))
     with VirtualBus() as line:
         line.add(slow)
         line.add(meter())

@@ -35,7 +35,7 @@ async def driving(slave, **options):
     with VirtualBus() as line:
         line.add(slave)
         context = StubContext("device", BusSettings("wires", line.port, 115_200))
-        options = {"unit": 1, "profile": "test", "timeout": 0.2, "retries": 0, **options}
+        options = {"unit": 1, "profile": "test", "timeout": 1.0, "retries": 0, **options}
         yield ModbusDriver(msgspec.convert(options, ModbusSettings), context)
         await context.close()
 

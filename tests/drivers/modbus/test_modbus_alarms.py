@@ -10,7 +10,7 @@ from drivers.modbus.driver import ModbusDriver
 from drivers.sim.wires import VirtualBus
 from gateway.model import Kind
 
-FAST = {"poll": 0.02, "timeout": 0.2, "retries": 0}
+FAST = {"poll": 0.02, "timeout": 0.5, "retries": 0}
 MAP = (
     HEAD
     + """
@@ -53,7 +53,7 @@ def told(context):
     return [
         (it.detail["fault"], it.detail["active"])
         for it in context.of(Kind.FAULT)
-        if it.detail["fault"] not in {"overloaded", "withheld"}
+        if it.detail["fault"] != "withheld"
     ]
 
 

@@ -20,7 +20,7 @@ from gateway.driver import load_driver
 from gateway.errors import DriverError, SettingsError
 from gateway.model import Kind
 
-FAST = {"poll": 0.03, "timeout": 0.2, "retries": 0}
+FAST = {"poll": 0.03, "timeout": 0.5, "retries": 0}
 
 
 def float_words(value):
@@ -100,7 +100,7 @@ async def test_a_refusal_is_told_from_silence():
     )
     state, reason = silent.states[0]
     assert state == "offline"
-    assert reason.startswith("unit 8: no answer within 0.2 s")
+    assert reason.startswith("unit 8: no answer within 0.5 s")
     assert "leaves the factory with 9600 8N1, this bus runs 115200 8N1" in reason
 
 
@@ -256,11 +256,12 @@ async def test_a_dead_meter_does_not_starve_its_neighbours():
         for unit in (1, 2):
             line.add(VirtualModbusMeter(unit))
         async with bench(line.port) as b:
-            dead = b.start(ModbusDriver, unit=9, profile="xintai", **FAST | {"retries": 3})
+            options = FAST | {"timeout": 0.4, "retries": 3}
+            dead = b.start(ModbusDriver, unit=9, profile="xintai", **options)
             live = [b.start(ModbusDriver, unit=u, profile="xintai", **FAST) for u in (1, 2)]
             await dead.wait_until(lambda: dead.states)
-            # Four tries of 0.2 s, with 0.4 s for late answers between. If the neighbours had to wait
-            # for those too, they would have had four or five turns; they have room for thirty.
+            # Four tries of 0.4 s, with 0.8 s for late answers between. If the neighbours had to wait
+            # for those too, they would have had four or five turns; they have room for sixty.
             assert min(len(context.observations) for context in live) >= 9
     assert dead.states[0][0] == "offline"
 

@@ -13,7 +13,7 @@ from drivers.sim.wires import VirtualBus
 from gateway.errors import DeviceRefused, DeviceSilent
 from gateway.model import Kind
 
-FAST = {"poll": 0.03, "timeout": 0.2, "retries": 0}
+FAST = {"poll": 0.03, "timeout": 0.5, "retries": 0}
 
 
 def a_map(*addresses, head="", more=""):

@@ -85,7 +85,7 @@ ALL = {"writable": NAMES}
 @pytest.fixture(autouse=True)
 def mapped(monkeypatch):
     use_profile(monkeypatch, MAP)
-    monkeypatch.setattr(writer_module, "SETTLE_S", 0.3)
+    monkeypatch.setattr(writer_module, "SETTLE_S", 1.0)
     monkeypatch.setattr(writer_module, "LOOK_S", 0.02)
 
 
@@ -220,7 +220,7 @@ async def test_a_refusal_in_the_middle_stops_it():
 async def test_a_device_that_says_yes_and_does_nothing():
     it = device(stuck=True)
     async with driving(it, **ALL) as driver:
-        with pytest.raises(DeviceRefused, match=r"said yes, and after 0\.3 s relay_1 is False"):
+        with pytest.raises(DeviceRefused, match=r"said yes, and after 1 s relay_1 is False"):
             await driver.write({"relay_1": True})
     assert len(it.heard) > 3
 

@@ -48,10 +48,10 @@ async def test_a_connection_attempt_given_up_leaves_the_radio_free(central, band
     band.walk_away()
     for _ in range(2):
         with pytest.raises(core.TimeoutError):
-            await asyncio.wait_for(central.connect(Address(ADDRESS), timeout=0.1), 3)
+            await asyncio.wait_for(central.connect(Address(ADDRESS), timeout=0.1), 10)
     band.come_back()
-    async with asyncio.timeout(3):
-        await central.connect(Address(ADDRESS), timeout=2)
+    async with asyncio.timeout(10):
+        await central.connect(Address(ADDRESS), timeout=8)
         await band.wait_connected()
 
 
@@ -65,7 +65,7 @@ async def test_out_of_range_ends_the_link_at_both_ends(central, band):
     connection = await central.connect(Address(ADDRESS))
     lost = asyncio.get_running_loop().create_future()
     connection.on("disconnection", lost.set_result)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(10):
         await band.wait_connected()
         band.walk_away()
         await lost
@@ -77,8 +77,8 @@ async def test_a_flat_battery_and_a_charged_one(central, band):
     with pytest.raises(core.TimeoutError):
         await central.connect(Address(ADDRESS), timeout=0.1)
     await band.power_on()
-    async with asyncio.timeout(3):
-        await central.connect(Address(ADDRESS), timeout=2)
+    async with asyncio.timeout(10):
+        await central.connect(Address(ADDRESS), timeout=8)
 
 
 async def test_an_alert_makes_the_band_vibrate(central, band):
@@ -89,5 +89,5 @@ async def test_an_alert_makes_the_band_vibrate(central, band):
     await peer.discover_characteristics()
     (alert,) = peer.get_characteristics_by_uuid(core.UUID.from_16_bits(0x2A06))
     await alert.write_value(b"\x02", with_response=False)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(10):
         assert await band.wait_alert() == 2

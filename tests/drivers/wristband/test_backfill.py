@@ -1,7 +1,7 @@
 """What a band stored: told once, whatever happens in between, and deleted there only afterwards."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ from gateway.clock import uptime_now_ms
 from gateway.errors import DecodeError, JournalWriteFailed
 from gateway.model import Kind, Measurement
 
-NOW = datetime(2026, 11, 25, 18, 0, tzinfo=UTC)
+NOW = datetime(2026, 11, 25, 18, 0).astimezone()  # local, as a band's clock is
 ASK, ASK_ON, FORGET = (Command("write", word) for word in (b"ask", b"ask on", b"forget"))
 
 
@@ -114,9 +114,18 @@ async def band(context):
     return Band(context)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_moment():
+    """No time passes between what is told and how old it is then."""
+    moment_ms = uptime_now_ms()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backfill_module, "uptime_now_ms", lambda: moment_ms)
+        yield
+
+
 def told(context):
     """The ages (s) of the stored values that were told, in their order."""
-    now_ms = uptime_now_ms()
+    now_ms = backfill_module.uptime_now_ms()
     return [
         round((now_ms - seen.uptime_ms) / 1000)
         for seen in context.of(Kind.MEASUREMENT)

@@ -96,15 +96,19 @@ def quick_absence(monkeypatch):
 
 
 async def test_who_walks_away_fades_and_is_away_and_comes_back(
-    adapter, band, context, quick_absence
+    adapter, band, context, quick_absence, monkeypatch
 ):
+    monkeypatch.setattr(presence, "AWAY_S", 60.0)  # a busy machine must not pass over "fading"
     async with driven(settings(adapter), context):
         await band.wait_subscribed()
         band.walk_away()
-        await context.wait_until(lambda: "away" in context.values("presence"))
+        await context.wait_until(lambda: context.values("presence")[-1] == "fading")
+        monkeypatch.setattr(presence, "AWAY_S", 1.2)
+        await context.wait_until(lambda: context.values("presence")[-1] == "away")
         band.come_back()
         await context.wait_until(lambda: context.values("presence")[-1] == "in range")
-    assert context.values("presence") == ["in range", "fading", "away", "in range"]
+    # Of a busy machine it may have faded before, for a moment.
+    assert context.values("presence")[-4:] == ["in range", "fading", "away", "in range"]
 
 
 async def test_a_drop_is_no_absence(adapter, band, context, quick_absence, monkeypatch):
@@ -139,6 +143,7 @@ async def test_a_second_adapter_that_is_not_there_is_not_needed(adapter, band, c
 async def test_presence_that_the_journal_refuses_is_told_later(
     adapter, band, context, quick_absence, monkeypatch
 ):
+    monkeypatch.setattr(presence, "FADES_S", 60.0)
     emit, refused = context.emit, []
 
     def refusing(observation):
