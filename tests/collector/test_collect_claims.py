@@ -59,6 +59,8 @@ async def test_what_a_killed_collector_had_in_hand_is_told_soon_after_its_restar
     assert receiver.ids == [name, name]
 
 
+# Two collectors on one database are what PostgreSQL is for.
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 async def test_a_collector_that_lives_keeps_what_it_has_in_hand_and_a_stopped_one_does_not(
     broker, store_url, arguments
 ):

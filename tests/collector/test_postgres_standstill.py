@@ -39,10 +39,14 @@ def server(postgres):
         yield server
 
 
-@pytest.fixture(params=["unix", "tcp"])
+@pytest.fixture
 def store_url(request, server):
-    url = server.url(server.new_database(), HOST if request.param == "tcp" else "")
-    return f"{url}&connect_timeout={CONNECT_LIMIT_S}"
+    """Over a Unix socket, where a test does not ask for TCP."""
+    host = HOST if getattr(request, "param", "unix") == "tcp" else ""
+    return f"{server.url(server.new_database(), host)}&connect_timeout={CONNECT_LIMIT_S}"
+
+
+over_both = pytest.mark.parametrize("store_url", ["unix", "tcp"], indirect=True)
 
 
 @pytest.fixture
@@ -80,6 +84,7 @@ def keep(transaction, *batches):
 # --- the store -----------------------------------------------------------------------------------
 
 
+@over_both
 def test_a_commit_does_not_wait_for_ever(store, server, stopped):
     store.commit([batch(1, 3)], [])
     stopped()
@@ -107,6 +112,7 @@ def test_one_that_goes_on_in_time_is_waited_for(store, server, stopped):
     assert store.commit([batch(6, 7)], [])[0].stored == 2
 
 
+@over_both
 @pytest.mark.parametrize("committing", [False, True])
 def test_stopped_within_a_transaction(store, store_url, server, stopped, committing):
     """A COMMIT that was sent is carried out when the server goes on, with nobody to hear of it."""
@@ -142,6 +148,7 @@ def test_stopped_in_the_middle_of_much_data(store, server, stopped):
     assert store.commit([batch(1, 3)], [])[0].stored == 3
 
 
+@over_both
 def test_a_look_does_not_wait_for_ever(store, server, stopped):
     store.commit([batch(1, 3)], [])
     store.books()
@@ -248,6 +255,7 @@ def test_a_standstill_makes_nobody_seem_dead(store_url, server, stopped, monkeyp
 
 
 @needs_mosquitto
+@over_both
 async def test_a_collector_goes_on_when_its_server_does(broker, store_url, server, stopped):
     """Stopped at any moment of an ingest, for longer than the limit, again and again."""
     backlog, rng = MemoryBacklog(), random.Random(store_url)
