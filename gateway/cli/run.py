@@ -26,16 +26,21 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "--config",
         default=DEFAULT_CONFIG,
         metavar="FILE",
-        help=text("configuration (default: %(default)s)", "配置文件(默认:%(default)s)"),
+        help=text("configuration (default: %(default)s)", "配置文件（默认：%(default)s）"),
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
     import asyncio
+    import faulthandler
 
     from gateway.daemon import Daemon
     from gateway.overrides import load_overridden
+
+    # What systemd's watchdog ends (SIGABRT) says in its journal where it hung. Only the thread that
+    # hears it, which is the loop's unless it cannot: those of others change while they are read.
+    faulthandler.enable(all_threads=False)
 
     async def serve() -> None:
         await Daemon(load_overridden(arguments.config)).run()

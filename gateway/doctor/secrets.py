@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import SettingsError
 from gateway.finding import Finding, Level, Words, fault, fault_of, ok
-from gateway.uplink.credentials import password_of, path_of, tls_context_of
+from gateway.uplink.credentials import out_of_sight, password_of, path_of, tls_context_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,18 @@ _SECRET = {"ca": False, "cert": False, "key": True, "password_file": True}
 def look_at_files(settings: UplinkSettings) -> list[Finding]:
     """Each file that is named; if each is there, whether their contents will do."""
     named = {key: str(getattr(settings, key)) for key in _SECRET if getattr(settings, key)}
-    found = [_file(key, name) for key, name in named.items()]
+    kept = [key for key, name in named.items() if out_of_sight(name)]
+    found = [_file(key, name) for key, name in named.items() if key not in kept]
     faults = [it for it in found if it is not None]
+    if not faults and kept:
+        names = ", ".join(kept)
+        return [
+            ok(
+                f"credentials, which only the service sees: {names}",
+                f"凭据仅服务自身可见：{names}",
+                about="uplink",
+            )
+        ]
     if not faults:
         faults = [*_contents(settings, password_of), *_contents(settings, tls_context_of)]
     if faults or not named:

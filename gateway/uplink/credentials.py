@@ -54,6 +54,11 @@ def path_of(place: str, value: str) -> Path:
     return Path(folder) / name
 
 
+def out_of_sight(value: str) -> bool:
+    """Whether a setting names a credential, and this process is not the service that has it."""
+    return value.startswith(_CREDENTIAL) and not os.environ.get(_FOLDER)
+
+
 def password_of(settings: BrokerSettings) -> str | None:
     """The password in `password_file`; SettingsError if it cannot be read or others can read it."""
     if not settings.password_file:
