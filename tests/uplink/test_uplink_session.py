@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import hashlib
+import random
 import time
+from contextlib import suppress
 
 import paho.mqtt.client as paho
 import pytest
@@ -223,6 +225,26 @@ async def test_a_broker_that_never_confirms_is_left(broker, monkeypatch):
         broker.pause()
         with pytest.raises(UplinkLost, match="does not confirm"):
             await session.publish("a", b"1")
+
+
+@needs_mosquitto
+async def test_a_cancellation_is_never_lost(broker):
+    """At any moment of many sessions; of a hundred, a dozen were taken for an answer."""
+    rng = random.Random(7)
+
+    async def come_and_go():
+        while True:
+            with suppress(UplinkLost):
+                async with MqttUplink(settings_for(broker)).session() as session:
+                    await session.subscribe("a/b")
+
+    for _ in range(100):
+        going = asyncio.create_task(come_and_go())
+        await asyncio.sleep(rng.uniform(0, 0.05))
+        going.cancel()
+        ended, _ = await asyncio.wait([going], timeout=10)
+        assert ended, "it goes on"
+        assert going.cancelled()
 
 
 async def test_connecting_can_be_cancelled():
