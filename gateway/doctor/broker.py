@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from gateway.errors import SettingsError
 from gateway.finding import Finding, Words, fault, ok, warning
-from gateway.uplink.credentials import tls_context_of
+from gateway.uplink.credentials import out_of_sight, tls_context_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +92,15 @@ def _refused(where: str, error: OSError) -> Finding:
 
 
 def _shake_hands(settings: UplinkSettings, connection: socket.socket, host: str) -> Finding:
+    kept = [name for name in ("ca", "cert", "key") if out_of_sight(getattr(settings, name))]
+    if kept:
+        names = ", ".join(kept)
+        return warning(
+            f"TLS was not tried: only the service sees these credentials: {names}",
+            f"未尝试 TLS：以下凭据仅服务自身可见：{names}",
+            hint=Words("hearth status tells of its connection", "服务自身的连接见 hearth status"),
+            about=_ABOUT,
+        )
     try:
         context = tls_context_of(settings) or ssl.create_default_context()
         with context.wrap_socket(connection, server_hostname=host) as secured:

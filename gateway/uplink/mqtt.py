@@ -78,7 +78,6 @@ class MqttUplink:
             yield MqttSession(client)
         finally:
             await client.leave(polite=self._will is None)
-            _pass_on_cancellation()
 
     async def _connect(self) -> Client:
         known, self._version = self._version, None
@@ -162,7 +161,6 @@ class MqttSession:
         self._client.check()
         try:
             granted = await self._client.subscribe(topic, 1)
-            _pass_on_cancellation()
         except aiomqtt.MqttError as error:
             raise UplinkLost(f"not subscribed: {error}", where=topic) from error
         if any(getattr(code, "value", code) >= _SUBACK_FAILURE for code in granted):
@@ -187,14 +185,3 @@ class MqttSession:
         while True:
             for message in await self.receive(1):
                 yield message
-
-
-def _pass_on_cancellation() -> None:
-    """Raise a cancellation that was taken for an answer.
-
-    asyncio.wait_for of Python 3.11, in which aiomqtt waits, drops one that comes in the moment in
-    which its answer comes (gh-86296; 3.12 does not). Whoever was to stop would go on for ever.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -130,6 +130,16 @@ def test_a_port_that_speaks_no_tls(listener):
     assert (finding.level, finding.what.english[:7]) == (FAULT, "no TLS:")
 
 
+def test_credentials_that_only_the_service_sees_are_no_fault(listener, monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    settings = UplinkSettings(
+        f"mqtts://127.0.0.1:{listener.port}", ca="credential:ca", cert="c", key="credential:key"
+    )
+    taken, tls = look_at_broker(settings)
+    assert levels([taken, tls]) == [OK, WARNING]
+    assert "only the service sees these credentials: ca, key" in tls.what.english
+
+
 def test_files_that_do_not_load_keep_tls_from_being_tried(listener):
     _, finding = look_at_broker(tls(listener.port, ca="/nowhere/ca.pem"))
     assert finding.level is FAULT
