@@ -26,7 +26,8 @@ import msgspec
 from paho.mqtt import client as paho
 
 from benchmarks.report import Figure, show, skip
-from drivers.sim.broker import HOST, Broker
+from drivers.sim.broker import Broker
+from drivers.sim.loopback import HOST
 from gateway.cli.main import SWITCH_INTERVAL_S
 from gateway.clock import SystemClock
 from gateway.codec import encode_event

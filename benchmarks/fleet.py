@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.daemon import cpu_s, memory_mib
 from benchmarks.light_gateway import LightGateway
 from benchmarks.report import Figure, show, skip
-from drivers.sim.broker import HOST, Broker
+from drivers.sim.broker import Broker
+from drivers.sim.loopback import HOST
 from gateway.clock import SystemClock
 from gateway.codec import encode_event
 from gateway.model import Event, Kind, Lane, Measurement, Stamp, TimeQuality

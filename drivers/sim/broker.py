@@ -14,61 +14,30 @@ import asyncio
 import logging
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from drivers.sim.loopback import HOST, free_port
 from gateway.errors import UplinkLost
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-HOST = "127.0.0.1"
 # amqtt needs a second or two of imports on a small machine.
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
 # A broker that does not listen yet refuses at once; asked this often it is not kept busy.
 PROBE_INTERVAL_S = 0.02
-# Below these a machine's own services live; above, where Linux begins unless told otherwise.
-_PORTS_FROM, _LINUX_EPHEMERAL = 10_000, 32_768
-_told: set[int] = set()
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # where distributions put mosquitto
 
 
 def find_mosquitto() -> str | None:
     """Path of mosquitto, if this machine has it."""
     return shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:{_SBIN}")
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody uses now, and that the kernel gives to nobody unasked.
-
-    Ports that the kernel picks are left alone: between this answer and its use, any connection of
-    this machine could be given one. No port is told twice.
-    """
-    while True:
-        port = random.randrange(_PORTS_FROM, _first_ephemeral())  # noqa: S311 - no secret
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind((HOST, port))
-            if port not in _told:
-                _told.add(port)
-                return port
-
-
-def _first_ephemeral() -> int:
-    """Where the ports begin that the kernel picks for connections: ip(7), ip_local_port_range."""
-    try:
-        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
-    except (OSError, ValueError, IndexError):
-        return _LINUX_EPHEMERAL
-    # A machine that gives out nearly all its ports leaves no room below them.
-    return first if first >= _PORTS_FROM + 1000 else _LINUX_EPHEMERAL
 
 
 class Broker:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from drivers.modbus import wire
-from drivers.sim.broker import HOST, free_port
+from drivers.sim.loopback import HOST, free_port
 from gateway.errors import DecodeError
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from receiver import WRITTEN, Receiver, answer
 from store_kit import ask
 
 from collector.store import open_store
-from drivers.sim.broker import Broker, free_port
+from drivers.sim.broker import Broker
+from drivers.sim.loopback import free_port
 from gateway.cli.main import main
 
 

@@ -21,7 +21,7 @@ from collector.storage import hands, lapses, postgres
 from collector.storage.intake import keep_events
 from collector.storage.refused import Refused
 from collector.store import open_store
-from drivers.sim.broker import HOST, free_port
+from drivers.sim.loopback import HOST, free_port
 from gateway.errors import StoreError
 from gateway.forwarding.forwarder import Forwarder
 from gateway.model import Lane

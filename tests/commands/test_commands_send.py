@@ -13,7 +13,8 @@ from brokers import GATEWAY, MemoryBacklog, needs_mosquitto, settings_for, until
 from ordered import Desk, SetClock
 
 from collector.sender import new_command
-from drivers.sim.broker import Broker, free_port
+from drivers.sim.broker import Broker
+from drivers.sim.loopback import free_port
 from gateway.cli.send import arguments_of, seconds_of, value_of
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError

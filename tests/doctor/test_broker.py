@@ -12,7 +12,7 @@ from authority import LOOPBACK, Authority
 from cryptography import x509
 from found import FAULT, OK, WARNING, levels, only
 
-from drivers.sim.broker import free_port
+from drivers.sim.loopback import free_port
 from gateway.doctor import broker
 from gateway.doctor.broker import look_at_broker, resolve
 from gateway.settings import UplinkSettings

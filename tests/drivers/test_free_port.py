@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers.sim import broker as broker_module
-from drivers.sim.broker import HOST, free_port
+from drivers.sim import loopback
+from drivers.sim.loopback import HOST, free_port
 
 KERNELS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -27,8 +27,8 @@ def test_a_port_in_use_is_not_told(monkeypatch):
     """Of four ports three are listened on."""
     with ExitStack() as stack:
         base = _four_free()
-        monkeypatch.setattr(broker_module, "_PORTS_FROM", base)
-        monkeypatch.setattr(broker_module, "_first_ephemeral", lambda: base + 4)
+        monkeypatch.setattr(loopback, "_PORTS_FROM", base)
+        monkeypatch.setattr(loopback, "_first_ephemeral", lambda: base + 4)
         for port in (base, base + 1, base + 3):
             stack.enter_context(socket.create_server((HOST, port)))
         assert free_port() == base + 2
@@ -42,5 +42,5 @@ def _four_free() -> int:
                 socket.create_server((HOST, port)).close()
         except OSError:
             continue
-        broker_module._told.difference_update(range(base, base + 4))
+        loopback._told.difference_update(range(base, base + 4))
         return base

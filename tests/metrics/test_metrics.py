@@ -11,7 +11,7 @@ from mirrored_home import BUTTON, MirroredHome
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as plain_families
 
-from drivers.sim.broker import HOST, free_port
+from drivers.sim.loopback import HOST, free_port
 from gateway import __version__
 from gateway.errors import ControlError
 from gateway.metrics import Figures, MetricsServer, server

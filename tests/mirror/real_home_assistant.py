@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from drivers.sim.broker import HOST, free_port
+from drivers.sim.loopback import HOST, free_port
 
 # The first start of a new installation downloads what its integrations need.
 START_S = 600.0

@@ -11,7 +11,8 @@ from discovery_schema import check, check_state
 from ear import Ear, retained
 from mirrored_home import BUTTON, DOOR, SMOKE, MirroredHome
 
-from drivers.sim.broker import HOST, Broker, free_port
+from drivers.sim.broker import Broker
+from drivers.sim.loopback import HOST, free_port
 from gateway.cli.status import _page
 
 pytestmark = [needs_mosquitto, pytest.mark.timeout(180)]

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from home import Home
 
 from drivers.sim.board import VirtualBoard
-from drivers.sim.broker import HOST, free_port
+from drivers.sim.loopback import HOST, free_port
 from drivers.sim.meter_modbus import VirtualModbusMeter
 from drivers.sim.water_flow import WaterFlow
 from drivers.sim.wires import VirtualBus

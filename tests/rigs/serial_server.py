@@ -10,7 +10,7 @@ import socket
 from serial import rfc2217
 
 from drivers.bus.line import Line
-from drivers.sim.broker import free_port
+from drivers.sim.loopback import free_port
 
 
 class _SerialPort:

@@ -15,7 +15,7 @@ from booted_systemd import REPOSITORY
 from postgres_server import PostgresServer, why_no_postgresql
 from unit_kit import FAR_PASSWORD, FAR_STATE, STORE, WEBHOOK_SECRET
 
-from drivers.sim.broker import free_port
+from drivers.sim.loopback import free_port
 
 sys.path.append(str(Path(__file__).parents[1] / "collector"))
 UNIT = "hearth-collect"

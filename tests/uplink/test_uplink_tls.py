@@ -15,7 +15,8 @@ from authority import HOUR, LOOPBACK, Authority
 from brokers import MemoryBacklog, needs_mosquitto, payload_of, until
 from cryptography import x509
 
-from drivers.sim.broker import HOST, Broker
+from drivers.sim.broker import Broker
+from drivers.sim.loopback import HOST
 from gateway.backoff import Backoff
 from gateway.errors import SettingsError, UplinkLost
 from gateway.forwarding.forwarder import Forwarder

@@ -5,7 +5,8 @@ import importlib.util
 
 import pytest
 
-from drivers.sim.broker import Broker, free_port
+from drivers.sim.broker import Broker
+from drivers.sim.loopback import free_port
 from gateway.errors import UplinkLost
 from gateway.settings import UplinkSettings
 from gateway.uplink import MqttUplink, Will
